@@ -1,0 +1,54 @@
+"""A named file or tree with a digest: the unit of materials and products."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from reproof.model.digest import Digest
+
+Kind = Literal["file", "directory", "symlink"]
+
+#: Where an artifact's content comes from. Materials: `git` (in the commit), `dvc` (named by a
+#: .dvc file), `captured` (kept in our store), `external` (only at its place), `mlflow`.
+#: Products: `tree` (found by comparing the project before and after), `declared`, `dvc`, `mlflow`.
+Origin = Literal["git", "dvc", "captured", "external", "mlflow", "tree", "declared"]
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file, symlink or tree, identified by content.
+
+    Attributes:
+        name: ``data/bikes.csv`` below the project; ``${HOME}/...`` or an absolute path outside;
+            ``mlflow/artifacts/plot.png`` or ``mlflow/models/NAME/MLmodel`` for what was logged.
+        digests: Algorithm to value; ``blake3`` is the identity, ``md5`` stands beside it where
+            DVC names the content. Empty when the content could not be read.
+        size: Bytes; of a directory the sum of its files.
+        kind: File, directory or symlink.
+        origin: Where the content comes from.
+        mode: Permission bits (``0o644``), None where they are unknown.
+        target: Where a symlink points to.
+        source: The address or file that names the content: ``data/bikes.csv.dvc``, a URL.
+        kept: The content itself is in our store.
+        note: What is worth knowing about this artifact (``opened by an unknown process``).
+    """
+
+    name: str
+    digests: dict[str, str] = {}
+    size: int = 0
+    kind: Kind = "file"
+    origin: Origin = "tree"
+    mode: int | None = None
+    target: str | None = None
+    source: str | None = None
+    kept: bool = False
+    note: str | None = None
+
+    @property
+    def digest(self) -> Digest | None:
+        """The identity of the content: BLAKE3 where known, else any digest, else None."""
+        for algorithm in ("blake3", "sha256", "md5"):
+            if algorithm in self.digests:
+                return Digest(algorithm, self.digests[algorithm])
+        return None

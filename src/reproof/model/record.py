@@ -1,0 +1,329 @@
+"""The full evidence of one run. Schema `reproof/record/1`; its id is the sha256 of its bytes.
+
+The words materials, products and byproducts are those of in-toto links.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from reproof.model.artifact import Artifact
+
+SCHEMA = "reproof/record/1"
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all parts of a record: immutable, defaults left out when written."""
+
+
+class Omission(Section, kw_only=True):
+    """Something that was not captured, and why."""
+
+    subject: str
+    reason: str
+
+
+class Tool(Section, kw_only=True):
+    """The program that made the record."""
+
+    name: str = "reproof"
+    version: str = ""
+
+
+class ProjectSection(Section, kw_only=True):
+    """What was run.
+
+    Attributes:
+        name: Name from MLproject, else of the folder.
+        subdirectory: The project's folder below the top of the repository; empty for the top.
+        entry_point: Name in MLproject or script; None for a plain command.
+        parameters: Values by name, as given (declared defaults filled in).
+        command: The rendered command as handed to the shell, or the argv joined with quoting.
+        argv: Program and arguments, with the environment's own paths left out.
+        shell: True when `command` is run by ``bash -c``.
+        mlproject: Text of the MLproject file, None without one.
+        experiment: Experiment name asked for, or from the settings.
+        run_name: Run name asked for.
+        path_parameters: Names of the parameters of type path.
+    """
+
+    name: str
+    subdirectory: str = ""
+    entry_point: str | None = None
+    parameters: dict[str, str] = {}
+    command: str
+    argv: tuple[str, ...] = ()
+    shell: bool = True
+    mlproject: str | None = None
+    experiment: str | None = None
+    run_name: str | None = None
+    path_parameters: tuple[str, ...] = ()
+
+
+class Submodule(Section, kw_only=True):
+    """A Git submodule at the commit that was checked out."""
+
+    path: str
+    commit: str
+    url: str | None = None
+
+
+class CodeSection(Section, kw_only=True):
+    """Which code ran.
+
+    Attributes:
+        commit: Full id of HEAD.
+        tree: Tree id of that commit.
+        branch: Branch name, None when HEAD is detached.
+        remote: Address of the remote without user part or token.
+        dirty: Whether anything differed from the commit.
+        patch: Artifact of ``git diff --binary HEAD`` (kept in the store), None when clean.
+        untracked: Untracked files that Git does not ignore, kept in the store.
+        submodules: Submodules and their commits.
+        unpushed: No remote-tracking branch contains the commit.
+    """
+
+    commit: str
+    tree: str
+    branch: str | None = None
+    remote: str | None = None
+    dirty: bool = False
+    patch: Artifact | None = None
+    untracked: tuple[Artifact, ...] = ()
+    submodules: tuple[Submodule, ...] = ()
+    unpushed: bool = False
+
+
+class PythonBuild(Section, kw_only=True):
+    """An interpreter: enough to find the same one again, and to see when it is another."""
+
+    version: str
+    implementation: str = "cpython"
+    build: str = ""
+    compiler: str = ""
+    platform: str = ""
+    executable: str = ""
+
+
+class Distribution(Section, kw_only=True):
+    """An installed distribution.
+
+    Attributes:
+        name: Normalised name.
+        version: Version.
+        record: sha256 of its RECORD file, None where it has none.
+        editable: Installed as a link to a source tree.
+        source: Where it came from other than an index (Git address, path), without secrets.
+    """
+
+    name: str
+    version: str
+    record: str | None = None
+    editable: bool = False
+    source: str | None = None
+
+
+class NativeLibrary(Section, kw_only=True):
+    """A shared library that the run really loaded.
+
+    Attributes:
+        path: ``${ENV}/...`` within the environment, else absolute.
+        size: Bytes.
+        build_id: GNU build id, hexadecimal.
+        digest: sha256 where the file is outside the environment.
+        package: Owning system package and version, where known.
+    """
+
+    path: str
+    size: int = 0
+    build_id: str | None = None
+    digest: str | None = None
+    package: str | None = None
+
+
+class Lock(Section, kw_only=True):
+    """The exact set of distributions an environment is made from.
+
+    Attributes:
+        format: ``requirements`` (hash-locked) or ``uv.lock`` / ``pylock.toml``.
+        source: The project file that it comes from.
+        artifact: The text itself, kept in the store.
+        resolved: True when the project had no hashes and the resolution was made for this run.
+        unhashed: Entries that could not be locked by hash, and why.
+    """
+
+    format: str
+    source: str
+    artifact: Artifact
+    resolved: bool = False
+    unhashed: tuple[str, ...] = ()
+
+
+class EnvironmentSection(Section, kw_only=True):
+    """Which interpreter and packages ran.
+
+    Attributes:
+        kind: ``uv`` (made by us), ``local`` (the user's own), ``none`` (no Python environment).
+        python: The interpreter.
+        lock: What it was made from; None for the user's own.
+        distributions: Everything installed.
+        native: Shared libraries loaded by the child and its children.
+        variables: Values of the variables on the allow-list.
+        variable_names: Names of all other variables that were set, never their values.
+        disagreements: Lock files that say something else than what was used.
+    """
+
+    kind: Literal["uv", "local", "none"] = "none"
+    python: PythonBuild | None = None
+    lock: Lock | None = None
+    distributions: tuple[Distribution, ...] = ()
+    native: tuple[NativeLibrary, ...] = ()
+    variables: dict[str, str] = {}
+    variable_names: tuple[str, ...] = ()
+    disagreements: tuple[str, ...] = ()
+
+
+class HardwareSection(Section, kw_only=True):
+    """The machine. `host` is a keyed pseudonym, equal only for runs on the same host."""
+
+    host: str = ""
+    system: str = ""
+    kernel: str = ""
+    libc: str = ""
+    cpu_model: str = ""
+    cpu_flags: tuple[str, ...] = ()
+    cpus: int = 0
+    affinity: int = 0
+    memory: int = 0
+    gpus: tuple[str, ...] = ()
+    gpu_driver: str | None = None
+
+
+class Draw(Section, kw_only=True):
+    """A generator that was seeded, or a draw of entropy, at one place of the code."""
+
+    what: str
+    where: str = ""
+    count: int = 1
+    value: str | None = None
+
+
+class RandomnessSection(Section, kw_only=True):
+    """How chance was controlled.
+
+    Attributes:
+        seed: Seed that reproof applied; None for `--seed none`.
+        seed_source: ``option``, ``settings``, ``fresh``, ``record`` or ``none``.
+        profile: Name of the determinism profile.
+        applied: What reproof seeded: ``PYTHONHASHSEED``, ``random``, ``numpy.random``.
+        seeded: Seed calls of the user's own code.
+        unseeded: Generators made without a seed.
+    """
+
+    seed: int | None = None
+    seed_source: str = "none"
+    profile: str = "seeds"
+    applied: tuple[str, ...] = ()
+    seeded: tuple[Draw, ...] = ()
+    unseeded: tuple[Draw, ...] = ()
+
+
+class Metric(Section, kw_only=True):
+    """One logged value. `value` is `float.hex` (or ``nan``/``nan:PAYLOAD``, ``inf``, ``-inf``): exact."""
+
+    run: int = 0
+    key: str
+    step: int = 0
+    value: str
+
+
+class Parameter(Section, kw_only=True):
+    """One logged parameter."""
+
+    run: int = 0
+    key: str
+    value: str
+
+
+class LoggedRun(Section, kw_only=True):
+    """An MLflow run that the code opened; index in `Record.runs` is its number.
+
+    Attributes:
+        name: Run name as logged, None when MLflow chose one.
+        experiment: Experiment name.
+        parent: Number of the parent run, None at the top.
+        tags: Tags set by the code (MLflow's own left out).
+        status: Last status.
+        datasets: ``name digest`` of each logged dataset, in order.
+    """
+
+    name: str | None = None
+    experiment: str | None = None
+    parent: int | None = None
+    tags: dict[str, str] = {}
+    status: str | None = None
+    datasets: tuple[str, ...] = ()
+
+
+class ChildProcess(Section, kw_only=True):
+    """A process of the run that spoke to us (or, with `reached` False, was only seen to start)."""
+
+    pid: int
+    parent: int
+    argv: tuple[str, ...] = ()
+    reached: bool = True
+
+
+class Byproducts(Section, kw_only=True):
+    """What comes out besides the result; never part of a verdict, except the exit status.
+
+    Attributes:
+        exit_status: Of the child; 128 + n after signal n; None while unfinished.
+        stdout: Digest of standard output, `stderr` of standard error (equal for a terminal).
+        started: ISO 8601 in UTC.
+        seconds: Wall time.
+        cpu_seconds: User and system time of the child and its children.
+        peak_memory: Bytes, of the largest process.
+        processes: Python processes seen.
+        network: Addresses that the code connected to, ``host:port``.
+        modules: Top-level modules of installed distributions and the project that were imported.
+    """
+
+    exit_status: int | None = None
+    stdout: Artifact | None = None
+    stderr: Artifact | None = None
+    started: str = ""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    processes: tuple[ChildProcess, ...] = ()
+    network: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+class Record(Section, kw_only=True, tag_field="schema", tag=SCHEMA):
+    """The full evidence of one run.
+
+    Attributes:
+        state: ``unfinished`` until the child has ended; ``interrupted`` after Ctrl-C.
+        nonce: Random; two runs of the same thing never share a record id.
+    """
+
+    tool: Tool
+    state: Literal["unfinished", "finished", "failed", "interrupted"]
+    created: str
+    nonce: str
+    project: ProjectSection
+    code: CodeSection
+    environment: EnvironmentSection = EnvironmentSection()
+    hardware: HardwareSection = HardwareSection()
+    randomness: RandomnessSection = RandomnessSection()
+    materials: tuple[Artifact, ...] = ()
+    products: tuple[Artifact, ...] = ()
+    runs: tuple[LoggedRun, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    byproducts: Byproducts = Byproducts()
+    omissions: tuple[Omission, ...] = ()

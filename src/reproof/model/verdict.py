@@ -1,0 +1,83 @@
+"""The answer to "did it come out the same?", with everything that limits the answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from reproof.model.difference import Difference, Outcome
+from reproof.model.policy import Policy
+
+SCHEMA = "reproof/verdict/1"
+
+#: `varies`: the re-run differs from itself; `consistent`: it agrees with itself, not with the
+#: record; `not tried`: nothing differed, or a second re-run was not possible.
+Stability = Literal["varies", "consistent", "not tried"]
+
+#: `reproduced`: everything was re-created from the record. `repeated`: something of the original
+#: set-up was used again. `not reproduced`, `inconclusive`: what they say.
+Word = Literal["reproduced", "repeated", "not reproduced", "inconclusive"]
+
+
+class Condition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One circumstance under which the verdict holds: ``isolation``: ``bubblewrap``."""
+
+    name: str
+    value: str
+    note: str | None = None
+
+
+class NotChecked(msgspec.Struct, frozen=True):
+    """Something that was not compared, and why."""
+
+    subject: str
+    reason: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=SCHEMA):
+    """The result of comparing a record with its re-run (or one record with another).
+
+    Attributes:
+        record: Id of the record that was verified.
+        run_id: MLflow run id of the record, where it has one.
+        project: Name of the project, for people.
+        created: When, ISO 8601 in UTC.
+        outcome: The worst outcome of all differences.
+        word: What may be said of it.
+        reproduced: Whether every difference is within what its policy accepts.
+        stability: Whether the re-run agrees with itself.
+        policy: What was accepted.
+        differences: One for each metric, parameter, artifact and the exit status.
+        conditions: Under which equality the verdict holds.
+        not_checked: What was not compared, and why.
+        factors: Where `consistent`: what differs between the recorded and the re-made set-up.
+        seconds: Wall time of the recorded run, the environment and each re-run.
+        tool: Name and version of the program that decided.
+        room: Where the clean room was left (``--keep``).
+        trouble: Why there is no re-run to compare, where it could not be had.
+    """
+
+    record: str
+    run_id: str | None = None
+    project: str = ""
+    created: str
+    outcome: Outcome
+    word: Word
+    reproduced: bool
+    stability: Stability = "not tried"
+    policy: Policy = Policy()
+    differences: tuple[Difference, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+    factors: tuple[Difference, ...] = ()
+    seconds: dict[str, float] = {}
+    tool: str = ""
+    room: str | None = None
+    trouble: str | None = None
+
+
+def accepted(difference: Difference, policy: Policy) -> bool:
+    """Whether `difference` passes under the rule for its subject."""
+    limit = policy.rule_for(difference.subject).accept
+    return difference.outcome <= (policy.accept if limit is None else limit)
