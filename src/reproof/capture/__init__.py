@@ -1,0 +1,1 @@
+"""Probes: each fills one section of a record."""

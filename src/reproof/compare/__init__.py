@@ -1,0 +1,1 @@
+"""Comparators: turn two artifacts into one tree of differences."""

@@ -1,0 +1,1 @@
+"""Makes and checks an environment from a lock."""

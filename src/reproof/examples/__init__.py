@@ -1,0 +1,1 @@
+"""Projects that are shipped with reproof."""

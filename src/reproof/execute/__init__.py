@@ -1,0 +1,1 @@
+"""Runs a recipe under some isolation."""

@@ -1,0 +1,1 @@
+"""Thin doors into other tools."""

@@ -18,21 +18,21 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all parts of a record: immutable, defaults left out when written."""
 
 
-class Omission(Section, kw_only=True):
+class Omission(Section, frozen=True, kw_only=True, omit_defaults=True):
     """Something that was not captured, and why."""
 
     subject: str
     reason: str
 
 
-class Tool(Section, kw_only=True):
+class Tool(Section, frozen=True, kw_only=True, omit_defaults=True):
     """The program that made the record."""
 
     name: str = "reproof"
     version: str = ""
 
 
-class ProjectSection(Section, kw_only=True):
+class ProjectSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """What was run.
 
     Attributes:
@@ -62,7 +62,7 @@ class ProjectSection(Section, kw_only=True):
     path_parameters: tuple[str, ...] = ()
 
 
-class Submodule(Section, kw_only=True):
+class Submodule(Section, frozen=True, kw_only=True, omit_defaults=True):
     """A Git submodule at the commit that was checked out."""
 
     path: str
@@ -70,7 +70,7 @@ class Submodule(Section, kw_only=True):
     url: str | None = None
 
 
-class CodeSection(Section, kw_only=True):
+class CodeSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """Which code ran.
 
     Attributes:
@@ -96,7 +96,7 @@ class CodeSection(Section, kw_only=True):
     unpushed: bool = False
 
 
-class PythonBuild(Section, kw_only=True):
+class PythonBuild(Section, frozen=True, kw_only=True, omit_defaults=True):
     """An interpreter: enough to find the same one again, and to see when it is another."""
 
     version: str
@@ -107,7 +107,7 @@ class PythonBuild(Section, kw_only=True):
     executable: str = ""
 
 
-class Distribution(Section, kw_only=True):
+class Distribution(Section, frozen=True, kw_only=True, omit_defaults=True):
     """An installed distribution.
 
     Attributes:
@@ -125,7 +125,7 @@ class Distribution(Section, kw_only=True):
     source: str | None = None
 
 
-class NativeLibrary(Section, kw_only=True):
+class NativeLibrary(Section, frozen=True, kw_only=True, omit_defaults=True):
     """A shared library that the run really loaded.
 
     Attributes:
@@ -143,7 +143,7 @@ class NativeLibrary(Section, kw_only=True):
     package: str | None = None
 
 
-class Lock(Section, kw_only=True):
+class Lock(Section, frozen=True, kw_only=True, omit_defaults=True):
     """The exact set of distributions an environment is made from.
 
     Attributes:
@@ -161,7 +161,7 @@ class Lock(Section, kw_only=True):
     unhashed: tuple[str, ...] = ()
 
 
-class EnvironmentSection(Section, kw_only=True):
+class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """Which interpreter and packages ran.
 
     Attributes:
@@ -185,7 +185,7 @@ class EnvironmentSection(Section, kw_only=True):
     disagreements: tuple[str, ...] = ()
 
 
-class HardwareSection(Section, kw_only=True):
+class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """The machine. `host` is a keyed pseudonym, equal only for runs on the same host."""
 
     host: str = ""
@@ -201,7 +201,7 @@ class HardwareSection(Section, kw_only=True):
     gpu_driver: str | None = None
 
 
-class Draw(Section, kw_only=True):
+class Draw(Section, frozen=True, kw_only=True, omit_defaults=True):
     """A generator that was seeded, or a draw of entropy, at one place of the code."""
 
     what: str
@@ -210,7 +210,7 @@ class Draw(Section, kw_only=True):
     value: str | None = None
 
 
-class RandomnessSection(Section, kw_only=True):
+class RandomnessSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """How chance was controlled.
 
     Attributes:
@@ -230,7 +230,7 @@ class RandomnessSection(Section, kw_only=True):
     unseeded: tuple[Draw, ...] = ()
 
 
-class Metric(Section, kw_only=True):
+class Metric(Section, frozen=True, kw_only=True, omit_defaults=True):
     """One logged value. `value` is `float.hex` (or ``nan``/``nan:PAYLOAD``, ``inf``, ``-inf``): exact."""
 
     run: int = 0
@@ -239,7 +239,7 @@ class Metric(Section, kw_only=True):
     value: str
 
 
-class Parameter(Section, kw_only=True):
+class Parameter(Section, frozen=True, kw_only=True, omit_defaults=True):
     """One logged parameter."""
 
     run: int = 0
@@ -247,7 +247,7 @@ class Parameter(Section, kw_only=True):
     value: str
 
 
-class LoggedRun(Section, kw_only=True):
+class LoggedRun(Section, frozen=True, kw_only=True, omit_defaults=True):
     """An MLflow run that the code opened; index in `Record.runs` is its number.
 
     Attributes:
@@ -267,7 +267,7 @@ class LoggedRun(Section, kw_only=True):
     datasets: tuple[str, ...] = ()
 
 
-class ChildProcess(Section, kw_only=True):
+class ChildProcess(Section, frozen=True, kw_only=True, omit_defaults=True):
     """A process of the run that spoke to us (or, with `reached` False, was only seen to start)."""
 
     pid: int
@@ -276,7 +276,7 @@ class ChildProcess(Section, kw_only=True):
     reached: bool = True
 
 
-class Byproducts(Section, kw_only=True):
+class Byproducts(Section, frozen=True, kw_only=True, omit_defaults=True):
     """What comes out besides the result; never part of a verdict, except the exit status.
 
     Attributes:
@@ -303,7 +303,7 @@ class Byproducts(Section, kw_only=True):
     modules: tuple[str, ...] = ()
 
 
-class Record(Section, kw_only=True, tag_field="schema", tag=SCHEMA):
+class Record(Section, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=SCHEMA):
     """The full evidence of one run.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""Reads what the user's project says: MLproject, environment files, settings, DVC."""

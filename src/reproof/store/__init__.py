@@ -1,0 +1,1 @@
+"""Content-addressed keeping and giving back."""

@@ -1,0 +1,1 @@
+"""One file for each verb: composes the layers, never prints."""

@@ -1,0 +1,93 @@
+"""Files that are whole or absent, and copies that share nothing with their source."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FICLONE = 0x40049409  # ioctl of Linux btrfs/xfs/...: share extents, copy on write
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one.
+
+    Parent folders are made. Raises OSError as the file system does (disk full, read-only); the
+    temporary file is removed then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames within `path` durable, where the file system can."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def copy_private(source: Path, target: Path, *, mode: int | None = None) -> None:
+    """Copy a regular file so that writing to one never changes the other.
+
+    A reflink where the file system can, else a copy; never a hard link. `mode` sets the
+    permission bits, else those of the source hold, writable by the owner.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as reader, target.open("xb") as writer:
+        try:
+            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+        except OSError:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+        bits = mode if mode is not None else stat.S_IMODE(os.fstat(reader.fileno()).st_mode) | stat.S_IWUSR
+        os.fchmod(writer.fileno(), bits)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all below it, also what was made read-only; absent is fine."""
+
+    def force(function: object, name: str, error: object) -> None:  # noqa: ARG001
+        parent = Path(name).parent
+        for place in (parent, Path(name)):
+            if place.exists() and not place.is_symlink():
+                place.chmod(0o700)
+        if Path(name).is_dir() and not Path(name).is_symlink():
+            shutil.rmtree(name, ignore_errors=True)
+        else:
+            Path(name).unlink(missing_ok=True)
+
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path, onerror=force)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock between processes, by a lock file at `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
