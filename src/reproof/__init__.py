@@ -1,0 +1,1 @@
+"""reproof re-creates a machine-learning result and proves whether it came out the same."""

@@ -1,0 +1,201 @@
+"""What the child tells about itself: one JSON object a line, appended as it happens.
+
+Everything here is *self-reported* by the user's process. The writers live in `injected/`, which
+shares no code with this module; a contract test runs them against this decoder. The tag is the
+field ``k``; ``p`` is the process id and ``t`` seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="k"):
+    """Base of all lines: ``p`` process id, ``t`` time in seconds since the epoch."""
+
+    p: int
+    t: float = 0.0
+
+
+class Booted(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="boot"):
+    """A Python process began; also written by a forked child (`fork` true)."""
+
+    parent: int
+    argv: tuple[str, ...] = ()
+    executable: str = ""
+    version: str = ""
+    prefix: str = ""
+    fork: bool = False
+    via: str = ""
+
+
+class Ended(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="end"):
+    """A Python process reached its end in order (a killed one writes none)."""
+
+    modules: tuple[str, ...] = ()
+    native: tuple[str, ...] = ()
+
+
+class Opened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="open"):
+    """A file was opened, once for each path, mode and process. `mode`: ``r``, ``w`` or ``rw``."""
+
+    path: str
+    mode: str = "r"
+
+
+class Connected(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="connect"):
+    """A socket was connected, or an address asked for; ``host:port``."""
+
+    address: str
+
+
+class Started(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="spawn"):
+    """A program was started: `argv`; `child` its process id where known."""
+
+    argv: tuple[str, ...] = ()
+    child: int | None = None
+
+
+class Applied(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="applied"):
+    """reproof seeded a generator or set a switch: ``random``, ``numpy.random``."""
+
+    what: str
+    value: str = ""
+
+
+class Seeded(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="seeded"):
+    """The user's code seeded a generator at `where` (``${PROJECT}/train.py:12``)."""
+
+    what: str
+    where: str = ""
+    value: str = ""
+
+
+class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew"):
+    """A generator was made without a seed, at `where`."""
+
+    what: str
+    where: str = ""
+
+
+class Failed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="failed"):
+    """A hook could not do its work; becomes an omission."""
+
+    subject: str
+    reason: str
+
+
+class RunOpened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.run"):
+    """An MLflow run was created (or resumed, `resumed` true) in the store `uri`."""
+
+    run: str
+    uri: str = ""
+    experiment: str = ""
+    experiment_id: str = ""
+    name: str | None = None
+    parent: str | None = None
+    artifact_uri: str = ""
+    resumed: bool = False
+
+
+class RunClosed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.close"):
+    """An MLflow run was set to a final status."""
+
+    run: str
+    status: str = ""
+
+
+class MetricLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.metric"):
+    """A metric, exactly as given: `value` is float.hex, ``nan``, ``nan:<16 hex digits>``, ``inf`` or ``-inf``."""
+
+    run: str
+    key: str
+    value: str
+    step: int = 0
+    model: str | None = None
+
+
+class ParameterLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.param"):
+    """A parameter, its value as ``str`` before the store truncates it."""
+
+    run: str
+    key: str
+    value: str
+
+
+class TagSet(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.tag"):
+    """A tag set by the code."""
+
+    run: str
+    key: str
+    value: str
+
+
+class DatasetLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.dataset"):
+    """A dataset given to `mlflow.log_input`; its digest is MLflow's own, sampled."""
+
+    run: str
+    name: str = ""
+    digest: str = ""
+    source: str = ""
+    context: str = ""
+
+
+class ArtifactLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.artifact"):
+    """A file was logged. `path` is its place among the artifacts of `run` (or of `model`).
+
+    `copy` is the file below the run's own folder that holds the bytes as they were logged; empty
+    when it was too large to keep, and then `size` and `sha256` are all there is.
+    """
+
+    run: str = ""
+    model: str | None = None
+    path: str
+    copy: str = ""
+    size: int = 0
+    sha256: str = ""
+
+
+class ModelCreated(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.model"):
+    """A logged model (MLflow 3) was created; `model` is its id."""
+
+    model: str
+    name: str = ""
+    run: str = ""
+
+
+class Redirected(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.redirect"):
+    """In the clean room the code named the store `address`; it was given the room's own."""
+
+    address: str
+    where: str = ""
+
+
+class Versioned(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.version"):
+    """MLflow was imported: its version, and the tracking address that it resolved to."""
+
+    version: str
+    uri: str = ""
+
+
+AnyObservation = (
+    Booted
+    | Ended
+    | Opened
+    | Connected
+    | Started
+    | Applied
+    | Seeded
+    | Drew
+    | Failed
+    | RunOpened
+    | RunClosed
+    | MetricLogged
+    | ParameterLogged
+    | TagSet
+    | DatasetLogged
+    | ArtifactLogged
+    | ModelCreated
+    | Redirected
+    | Versioned
+)
