@@ -1,0 +1,52 @@
+"""What all tests share: markers for real programs, and a private place for reproof's own files."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_PACKAGES = {"mlflow", "dvc", "sklearn", "pandas", "skops", "torch", "tensorflow", "xgboost", "lightgbm", "catboost"}
+
+
+def _has(name: str) -> bool:
+    if name == "bwrap":
+        return _bubblewrap_works()
+    if name in _PACKAGES or importlib.util.find_spec(name) is not None:
+        return importlib.util.find_spec(name) is not None
+    return shutil.which(name) is not None
+
+
+def _bubblewrap_works() -> bool:
+    program = shutil.which("bwrap")
+    if program is None:
+        return False
+    test = [program, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "true"]
+    return subprocess.run(test, capture_output=True, check=False).returncode == 0
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            if not _has(name):
+                pytest.skip(f"needs {name}")
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep reproof's data and configuration, and Git's identity, out of the real HOME."""
+    place = tmp_path_factory.mktemp("own")
+    monkeypatch.setenv("REPROOF_DATA_DIR", str(place / "data"))
+    monkeypatch.setenv("REPROOF_CONFIG_DIR", str(place / "config"))
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "REPROOF_SEED"))]:
+        monkeypatch.delenv(name)
+    return place
