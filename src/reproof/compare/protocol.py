@@ -1,0 +1,260 @@
+"""What every comparator gets and gives: two sources, a context with limits, one difference."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
+
+from reproof.model.difference import Difference
+from reproof.model.policy import EXACT, Policy, Tolerance
+
+_MIB = 1 << 20
+_HEAD = 4096  # bytes that are kept for recognising; more is read again
+_SECONDS = 60.0  # for the smallest files
+_SLOWEST = 5e6  # bytes per second: what takes longer per byte will not end
+
+
+class ContentError(Exception):
+    """The content is not what it claims to be, or cannot be read here; the message says why.
+
+    A comparator may raise it at any depth: the registry turns it into UNKNOWN with this reason.
+    """
+
+
+class LimitError(ContentError):
+    """Reading on would cost more than the limits allow."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One side of a comparison: a file or folder at `path`, or content held in memory as `data`.
+
+    Attributes:
+        name: File name (or name of the archive member), for recognising and for people.
+        path: The file or folder; None when the content is in memory.
+        data: The content; None when it is at `path`.
+    """
+
+    name: str
+    path: Path | None = None
+    data: bytes | None = field(default=None, repr=False)
+    _head: list[bytes] = field(default_factory=list, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """The file or folder at `path`."""
+        return cls(name=path.name, path=path)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a folder."""
+        return self.path is not None and self.path.is_dir()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; OSError as `stat` raises it."""
+        if self.data is not None:
+            return len(self.data)
+        return self._place().stat().st_size
+
+    def open(self) -> BinaryIO:
+        """The content from its beginning, unbuffered for files; the caller closes it."""
+        if self.data is not None:
+            return io.BytesIO(self.data)
+        # O_NONBLOCK: a fifo that took the place of a file must not stop us; regular files ignore it
+        handle = os.open(self._place(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.fdopen(handle, "rb", buffering=0)
+
+    def head(self, count: int = _HEAD) -> bytes:
+        """The first `count` bytes, or fewer where the content ends."""
+        if self.data is not None:
+            return self.data[:count]
+        if not self._head or (len(self._head[0]) < count and len(self._head[0]) >= _HEAD):
+            with self.open() as file:
+                self._head[:] = [file.read(max(count, _HEAD))]
+        return self._head[0][:count]
+
+    def read(self, limit: int) -> bytes:
+        """The whole content in memory.
+
+        Raises:
+            LimitError: It has more than `limit` bytes.
+        """
+        if self.data is not None:
+            if len(self.data) > limit:
+                raise LimitError(f"{len(self.data)} bytes are more than the limit of {limit}")
+            return self.data
+        data = bytearray()
+        with self.open() as file:
+            while len(data) <= limit and (chunk := file.read(limit + 1 - len(data))):
+                data += chunk
+        if len(data) > limit:
+            raise LimitError(f"`{self.name}` has more than the limit of {limit} bytes")
+        return bytes(data)
+
+    @contextmanager
+    def view(self) -> Iterator[memoryview]:
+        """The content as one read-only view, mapped and not copied; for random access to large files.
+
+        A file that is cut short while it is mapped would kill the process; use it for files that
+        nobody writes to, and :meth:`open` else.
+        """
+        if self.data is not None:
+            yield memoryview(self.data)
+            return
+        with self.open() as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                yield memoryview(b"")
+                return
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        view = memoryview(mapped)
+        try:
+            yield view
+        finally:
+            # slices that a caller kept (in a traceback, say) hold the map open; the collector ends it then
+            try:
+                view.release()
+                mapped.close()
+            except BufferError:
+                pass
+
+    def _place(self) -> Path:
+        if self.path is None:
+            raise ContentError(f"`{self.name}` has no content")
+        return self.path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one comparison may cost.
+
+    Attributes:
+        max_depth: Containers within containers.
+        max_members: Members of all archives and folders together.
+        max_bytes_in_memory: A member above it is kept in a temporary file; parsers that need the
+            whole text in memory refuse above it.
+        max_expanded_bytes: Bytes out of all decompression together ...
+        max_ratio: ... unless they are fewer than this many times the size of the two files.
+        max_children: Differing parts that are kept for each node; more are counted.
+        max_nodes: Differing parts that are kept in the whole tree.
+        max_values: Values of one structured document or object graph.
+        seconds: Wall time; None for a bound that grows with the size of the files.
+    """
+
+    max_depth: int = 32
+    max_members: int = 1_000_000
+    max_bytes_in_memory: int = 64 * _MIB
+    max_expanded_bytes: int = 1024 * _MIB
+    max_ratio: int = 20
+    max_children: int = 1000
+    max_nodes: int = 20_000
+    max_values: int = 20_000_000
+    seconds: float | None = None
+
+
+class Spending:
+    """What a comparison has cost so far; shared by all its contexts."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start the clock."""
+        self._limits = limits
+        self._size = 0
+        self._started = time.monotonic()
+        self._members = 0
+        self._expanded = 0
+        self.nodes = 0
+
+    def allow(self, size: int) -> None:
+        """Raise the bounds for `size` more bytes of real files that are to be compared."""
+        self._size += size
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        seconds = self._limits.seconds
+        if seconds is None:
+            seconds = _SECONDS + self._size / _SLOWEST
+        return time.monotonic() > self._started + seconds
+
+    def expand(self, count: int) -> None:
+        """Note `count` decompressed bytes.
+
+        Raises:
+            LimitError: There are too many of them, or the time is over.
+        """
+        self._expanded += count
+        allowed = max(self._limits.max_expanded_bytes, self._limits.max_ratio * self._size)
+        if self._expanded > allowed:
+            raise LimitError(f"decompression yields more than the limit of {allowed} bytes")
+        self.check_time()
+
+    def visit(self, count: int = 1) -> None:
+        """Note `count` members; raises LimitError when there are too many."""
+        self._members += count
+        if self._members > self._limits.max_members:
+            raise LimitError(f"there are more than the limit of {self._limits.max_members} members")
+
+    def check_time(self) -> None:
+        """Raises LimitError when the time is over."""
+        if self.expired:
+            raise LimitError("the comparison takes longer than its time limit")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a comparator may use, and how it compares what is nested.
+
+    Attributes:
+        nested: The registry's entry: picks the comparator for two sources; see :meth:`compare`.
+        spending: The common account of this comparison.
+        tolerance: Bounds for numbers.
+        policy: Rules for the members of folders, by their path.
+        limits: See :class:`Limits`.
+        depth: How many containers are around this content.
+    """
+
+    nested: Callable[[Source, Source, str, Context], Difference] = field(repr=False)
+    spending: Spending = field(repr=False)
+    tolerance: Tolerance = EXACT
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = Limits()
+    depth: int = 0
+
+    def compare(self, expected: Source, actual: Source, subject: str) -> Difference:
+        """Compare nested content with whatever comparator recognises it, one level deeper."""
+        return self.nested(expected, actual, subject, replace(self, depth=self.depth + 1))
+
+    def within(self, tolerance: Tolerance) -> Context:
+        """The same context with other bounds for numbers."""
+        return self if tolerance == self.tolerance else replace(self, tolerance=tolerance)
+
+    def expired(self) -> bool:
+        """Whether the time is over; long loops ask now and then and raise LimitError."""
+        return self.spending.expired
+
+
+@runtime_checkable
+class Comparator(Protocol):
+    """Compares one kind of content. Stateless; made without arguments.
+
+    Total: content that cannot be read never raises anything but :class:`ContentError`, and hostile
+    content costs no more than the limits. Content is never executed. Two sides whose bytes are
+    equal are never given to a comparator.
+    """
+
+    @property
+    def name(self) -> str:
+        """One word for the kind, for people: ``json``, ``zip`` ..."""
+
+    def recognizes(self, expected: Source, actual: Source) -> bool:
+        """Whether both sides are of this kind: by content first, then by name. Reads little."""
+
+    def compare(self, expected: Source, actual: Source, subject: str, context: Context) -> Difference:
+        """How the two sides relate; `subject` becomes the subject of the difference."""
