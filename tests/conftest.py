@@ -6,9 +6,12 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from reproof.errors import ReproofError
 
 _PACKAGES = {"mlflow", "dvc", "sklearn", "pandas", "skops", "torch", "tensorflow", "xgboost", "lightgbm", "catboost"}
 
@@ -50,3 +53,30 @@ def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     for name in [name for name in os.environ if name.startswith(("MLFLOW_", "REPROOF_SEED"))]:
         monkeypatch.delenv(name)
     return place
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> Callable[[str, ReproofError | str], None]:
+    """Compare an error, or any text, with the file ``tests/golden/NAME.txt``.
+
+    The test's own folder is written as ``<tmp>``. With REPROOF_UPDATE_GOLDEN set the files are
+    written instead: look at what changed before it is committed.
+    """
+
+    def compare(name: str, what: ReproofError | str) -> None:
+        text = what if isinstance(what, str) else _plain(what)
+        text = text.replace(str(tmp_path.resolve()), "<tmp>").replace(str(tmp_path), "<tmp>").rstrip("\n") + "\n"
+        file = Path(__file__).parent / "golden" / f"{name}.txt"
+        if os.environ.get("REPROOF_UPDATE_GOLDEN"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8")
+
+    return compare
+
+
+def _plain(error: ReproofError) -> str:
+    """An error as the command line shows it, without colour or wrapping."""
+    width = max((len(label) for label, _ in error.details), default=0)
+    lines = [f"error: {error.message}", *(f"  {label:<{width}}  {text}" for label, text in error.details)]
+    return "\n".join([*lines, *([f"hint: {error.hint}"] if error.hint else [])])
