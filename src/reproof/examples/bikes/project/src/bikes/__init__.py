@@ -1,0 +1,1 @@
+"""Predicts how many bikes are rented in an hour, from the calendar and the weather."""
