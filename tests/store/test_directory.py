@@ -1,0 +1,268 @@
+"""Content in, the same content out, or a clear refusal; whatever happens to the folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reproof.errors import StoreError
+from reproof.model.digest import Digest
+from reproof.store.directory import DirectoryStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "store")
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def corrupt(path: Path, data: bytes = b"evil") -> None:
+    mode = path.stat().st_mode
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def leftovers(store: DirectoryStore) -> list[Path]:
+    return [path for path in (store.root / "incoming").rglob("*") if path.exists()]
+
+
+def test_round_trip(store: DirectoryStore, tmp_path: Path) -> None:
+    source = write(tmp_path / "in", b"content")
+    digest = store.put(source)
+    assert digest in store
+    assert list(store) == [digest]
+    assert store.path(digest).stat().st_mode & 0o777 == 0o444
+    store.get(digest, tmp_path / "deep/out")
+    assert (tmp_path / "deep/out").read_bytes() == b"content"
+    assert (tmp_path / "deep/out").stat().st_mode & 0o777 == 0o644
+    store.get(digest, tmp_path / "run.sh", mode=0o755)
+    assert (tmp_path / "run.sh").stat().st_mode & 0o777 == 0o755
+    assert leftovers(store) == []
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.binary(max_size=5000))
+def test_any_bytes_come_back(store: DirectoryStore, data: bytes) -> None:
+    digest = store.put_bytes(data)
+    assert store.get_bytes(digest) == data
+    assert store.put_bytes(data) == digest
+
+
+def test_copies_are_private(store: DirectoryStore, tmp_path: Path) -> None:
+    source = write(tmp_path / "in", b"content")
+    digest = store.put(source)
+    source.write_bytes(b"CONTENT")
+    store.get(digest, tmp_path / "out")
+    (tmp_path / "out").write_bytes(b"changed")
+    assert store.get_bytes(digest) == b"content"
+
+
+def test_mode_of_an_unreadable_source_folder_is_not_taken_over(store: DirectoryStore, tmp_path: Path) -> None:
+    source = write(tmp_path / "in", b"content")
+    source.chmod(0o000)
+    if os.geteuid() != 0:
+        with pytest.raises(StoreError):
+            store.put(source)
+        return
+    assert store.path(store.put(source)).stat().st_mode & 0o777 == 0o444
+
+
+def test_corrupted_object_is_noticed_named_and_set_aside(
+    store: DirectoryStore, tmp_path: Path, golden
+) -> None:
+    digest = store.put_bytes(b"good")
+    corrupt(store.path(digest))
+    assert [(bad.expected, bad.path) for bad in store.check()] == [(digest, store.path(digest))]
+    with pytest.raises(StoreError) as caught:
+        store.get(digest, tmp_path / "out")
+    golden("store/corrupted_object", caught.value)
+    assert not (tmp_path / "out").exists()
+    assert digest not in store
+    assert [path.read_bytes() for path in (store.root / "quarantine").iterdir()] == [b"evil"]
+    assert store.put_bytes(b"good") == digest
+    assert store.get_bytes(digest) == b"good"
+
+
+def test_putting_again_heals_a_corrupted_object(store: DirectoryStore, tmp_path: Path) -> None:
+    source = write(tmp_path / "in", b"good")
+    digest = store.put(source)
+    for spoil in (b"evil", b"", b"good "):
+        corrupt(store.path(digest), spoil)
+        assert store.put(source) == digest
+        assert store.get_bytes(digest) == b"good"
+    assert list(store.check()) == []
+
+
+def test_corrupted_bytes_are_refused(store: DirectoryStore) -> None:
+    digest = store.put_bytes(b"good")
+    corrupt(store.path(digest))
+    with pytest.raises(StoreError, match="corrupted"):
+        store.get_bytes(digest)
+
+
+def test_absent_content(store: DirectoryStore, tmp_path: Path, golden) -> None:
+    absent = Digest("blake3", "ab" * 32)
+    assert absent not in store
+    assert list(store) == []
+    assert list(store.check()) == []
+    with pytest.raises(StoreError) as caught:
+        store.get(absent, tmp_path / "out")
+    golden("store/absent_object", caught.value)
+    with pytest.raises(StoreError):
+        store.get_bytes(absent)
+    store.remove(absent)
+
+
+@pytest.mark.parametrize("value", ["../../../etc/passwd", "ab", "AB" * 32, "zz" * 32, "ab" * 31 + "/x"])
+def test_only_blake3_names_content(store: DirectoryStore, value: str) -> None:
+    with pytest.raises(StoreError):
+        store.path(Digest("blake3", value))
+    assert Digest("md5", value) not in store
+
+
+def test_remove(store: DirectoryStore) -> None:
+    digest = store.put_bytes(b"x")
+    store.remove(digest)
+    assert digest not in store
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "missing", "device"])
+def test_what_is_no_file_is_refused_and_does_not_hang(
+    store: DirectoryStore, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "thing"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path(os.devnull)
+    with pytest.raises(StoreError):
+        store.put(path)
+
+
+def test_existing_target_is_not_overwritten(store: DirectoryStore, tmp_path: Path) -> None:
+    digest = store.put_bytes(b"x")
+    mine = write(tmp_path / "mine", b"mine")
+    with pytest.raises(StoreError):
+        store.get(digest, mine)
+    assert mine.read_bytes() == b"mine"
+
+
+def test_foreign_files_in_the_folder_are_passed_over(store: DirectoryStore) -> None:
+    digest = store.put_bytes(b"x")
+    write(store.root / "objects/b3/README", b"")
+    write(store.root / "objects/b3/ab/.nfs0001", b"")
+    assert list(store) == [digest]
+    assert list(store.check()) == []
+
+
+def script(store: DirectoryStore, body: str) -> list[str]:
+    text = f"""
+        import sys
+        from pathlib import Path
+        from reproof.store.directory import DirectoryStore
+        store = DirectoryStore(Path({str(store.root)!r}))
+    """
+    return [sys.executable, "-c", textwrap.dedent(text) + textwrap.dedent(body)]
+
+
+def test_full_disk_leaves_the_store_whole(store: DirectoryStore, tmp_path: Path, golden) -> None:
+    small = store.put_bytes(b"small")
+    big = write(tmp_path / "big", b"x" * 200_000)
+    body = f"""
+        import resource
+        from reproof.errors import StoreError
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        for put, what in ((store.put, Path({str(big)!r})), (store.put_bytes, b"y" * 200_000)):
+            try:
+                put(what)
+            except StoreError as error:
+                print(error.message, dict(error.details)["reason"], error.hint, sep="\\n")
+    """
+    done = subprocess.run(script(store, body), capture_output=True, text=True, check=True)
+    golden("store/full_disk", done.stdout)
+    assert list(store) == [small]
+    assert leftovers(store) == []
+
+
+def test_read_only_store_is_a_clear_error_and_still_readable(
+    store: DirectoryStore, tmp_path: Path, golden
+) -> None:
+    digest = store.put_bytes(b"x")
+    write(store.root / "objects/b3/blocked", b"")
+    blocked = DirectoryStore(tmp_path / "file/store")
+    write(tmp_path / "file", b"a file where a folder should be")
+    with pytest.raises(StoreError) as caught:
+        blocked.put_bytes(b"y")
+    golden("store/no_folder", caught.value)
+
+
+def test_processes_that_put_the_same_content_at_once(store: DirectoryStore, tmp_path: Path) -> None:
+    write(tmp_path / "in", os.urandom(3_000_000))
+    body = f"""
+        for _ in range(5):
+            digest = store.put(Path({str(tmp_path / "in")!r}))
+            store.remove(digest)
+            store.put(Path({str(tmp_path / "in")!r}))
+    """
+    running = [subprocess.Popen(script(store, body), stderr=subprocess.PIPE) for _ in range(3)]
+    assert [(process.wait(), process.stderr.read()) for process in running] == [(0, b"")] * 3
+    assert len(list(store)) == 1
+    assert list(store.check()) == []
+
+
+def test_a_kill_at_any_point_leaves_a_valid_store(store: DirectoryStore) -> None:
+    """One process puts without pause; it is killed, and another begins, many times."""
+    body = """
+        import os
+        print("ready", flush=True)
+        while True:
+            store.put_bytes(os.urandom(70_000))
+    """
+    for turn in range(8):
+        process = subprocess.Popen(script(store, body), stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(0.02 + 0.007 * turn)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert list(store.check()) == []
+    digest = store.put_bytes(b"after all that")
+    assert store.get_bytes(digest) == b"after all that"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_really_full_file_system(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("may not mount here")
+    try:
+        store = DirectoryStore(folder / "store")
+        kept = store.put_bytes(b"k" * 50_000)
+        with pytest.raises(StoreError) as caught:
+            store.put_bytes(b"x" * 300_000)
+        assert dict(caught.value.details)["reason"] == "No space left on device"
+        assert list(store) == [kept]
+        assert store.get_bytes(kept) == b"k" * 50_000
+        assert leftovers(store) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
