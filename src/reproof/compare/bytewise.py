@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 
 from reproof.compare.protocol import Context, Source
 from reproof.model.difference import Difference, Outcome
 
 _CHUNK = 1 << 18  # two of them stay in the second-level cache
 _SHARED_FROM = 1 << 26  # below this, one thread is done before the others have started
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a fifo in the place of a file must not stop us
 _SHOWN = 16  # bytes of evidence
 
 
@@ -36,14 +38,16 @@ def equal_bytes(expected: Source, actual: Source) -> bool:
     size = expected.size
     if size != actual.size:
         return False
-    with expected.open() as left, actual.open() as right:
-        try:
-            handles = left.fileno(), right.fileno()
-        except OSError:  # one side is in memory
+    if expected.path is None or actual.path is None:
+        with expected.open() as left, actual.open() as right:
             return _equal_streams(left, right)
-        if size < _SHARED_FROM:
-            return _Scan(handles, size).run(0, 1)
-        return _Scan(handles, size).together()
+    one, two = os.open(expected.path, _FLAGS), os.open(actual.path, _FLAGS)
+    try:
+        scan = _Scan((one, two), (expected.start, actual.start), size)
+        return scan.run(0, 1) if size < _SHARED_FROM else scan.together()
+    finally:
+        os.close(one)
+        os.close(two)
 
 
 def describe_bytes(expected: Source, actual: Source, subject: str) -> Difference:
@@ -105,9 +109,9 @@ def _words(sizes: list[int], offset: int, differing: int) -> str:
     return f"{sizes[0]:,} -> {sizes[1]:,} bytes, first difference at offset {offset:,}"
 
 
-def _equal_streams(left: object, right: object) -> bool:
+def _equal_streams(left: BinaryIO, right: BinaryIO) -> bool:
     while True:
-        one, two = left.read(_CHUNK), right.read(_CHUNK)  # type: ignore[attr-defined]
+        one, two = left.read(_CHUNK), right.read(_CHUNK)
         if one != two:
             return False
         if not one:
@@ -117,8 +121,9 @@ def _equal_streams(left: object, right: object) -> bool:
 class _Scan:
     """Reads two open files of one size in lock-step, by one thread or several."""
 
-    def __init__(self, handles: tuple[int, int], size: int) -> None:
+    def __init__(self, handles: tuple[int, int], starts: tuple[int, int], size: int) -> None:
         self._handles = handles
+        self._starts = starts
         self._size = size
         self._stop = threading.Event()
 
@@ -138,7 +143,10 @@ class _Scan:
             if self._stop.is_set():
                 return False
             length = min(_CHUNK, self._size - start)
-            read = _fill(left, one, start, length), _fill(right, two, start, length)
+            read = (
+                _fill(left, one, self._starts[0] + start, length),
+                _fill(right, two, self._starts[1] + start, length),
+            )
             if read != (length, length) or (one != two if length == _CHUNK else one[:length] != two[:length]):
                 self._stop.set()
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from reproof.compare.protocol import Context
+from reproof.compare.protocol import Context, Limits, Spending
 from reproof.model.difference import Difference, Outcome, combine
 
 _ALWAYS = 3  # parts kept for every node even when the tree is full
@@ -18,9 +18,10 @@ class Collector:
     outcomes before better ones; what is left out is counted in one last child.
     """
 
-    def __init__(self, context: Context) -> None:
-        """Start empty; the limits are those of `context`."""
-        self._context = context
+    def __init__(self, context: Context | None = None) -> None:
+        """Start empty; the limits and the account of kept parts are those of `context`, or its own."""
+        self._limits = context.limits if context else Limits()
+        self._spending = context.spending if context else Spending(self._limits)
         self._kept: dict[Outcome, list[tuple[int, Difference]]] = {}
         self._counts: dict[Outcome, int] = {}
         self._names: set[str] = set()
@@ -33,10 +34,10 @@ class Collector:
         if part.outcome is Outcome.IDENTICAL:
             return
         kept = self._kept.setdefault(part.outcome, [])
-        full = self._context.spending.nodes >= self._context.limits.max_nodes
-        if len(kept) < (_ALWAYS if full else self._context.limits.max_children):
+        full = self._spending.nodes >= self._limits.max_nodes
+        if len(kept) < (_ALWAYS if full else self._limits.max_children):
             kept.append((self._seen, part))
-            self._context.spending.nodes += 1
+            self._spending.nodes += 1
         else:
             self._names.update(part.canonicalisations)
 
@@ -71,7 +72,7 @@ class Collector:
 
     def children(self) -> tuple[Difference, ...]:
         """The kept parts in the order in which they came, then what was left out."""
-        room = self._context.limits.max_children
+        room = self._limits.max_children
         chosen: list[tuple[int, Difference]] = []
         for outcome in sorted(self._kept, reverse=True):
             fitting = max(0, room - len(chosen))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 from reproof.model.difference import Difference
 from reproof.model.policy import EXACT, Policy, Tolerance
@@ -34,23 +34,39 @@ class LimitError(ContentError):
 
 @dataclass(frozen=True)
 class Source:
-    """One side of a comparison: a file or folder at `path`, or content held in memory as `data`.
+    """One side of a comparison: a file or folder at `path`, a stretch of a file, or bytes in memory.
 
     Attributes:
         name: File name (or name of the archive member), for recognising and for people.
         path: The file or folder; None when the content is in memory.
         data: The content; None when it is at `path`.
+        start: Where the content begins in the file at `path` (a member that is stored as it is).
+        length: Bytes of the content from there; None for all.
     """
 
     name: str
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
+    start: int = 0
+    length: int | None = None
     _head: list[bytes] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def of(cls, path: Path) -> Source:
         """The file or folder at `path`."""
         return cls(name=path.name, path=path)
+
+    def part(self, name: str, start: int, length: int) -> Source:
+        """A stretch of this content as a source of its own; nothing is copied from a file.
+
+        Raises:
+            ContentError: It reaches beyond the end.
+        """
+        if start < 0 or length < 0 or start + length > self.size:
+            raise ContentError(f"`{name}` reaches beyond the end of the file")
+        if self.data is not None:
+            return Source(name=name, data=self.data[start : start + length])
+        return Source(name=name, path=self.path, start=self.start + start, length=length)
 
     @property
     def is_folder(self) -> bool:
@@ -59,24 +75,36 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Bytes of the file; OSError as `stat` raises it."""
+        """Bytes of the content; OSError as `stat` raises it."""
         if self.data is not None:
             return len(self.data)
-        return self._place().stat().st_size
+        return self._place().stat().st_size if self.length is None else self.length
 
     def open(self) -> BinaryIO:
-        """The content from its beginning, unbuffered for files; the caller closes it."""
+        """The content from its beginning, seekable, unbuffered for files; the caller closes it."""
         if self.data is not None:
             return io.BytesIO(self.data)
         # O_NONBLOCK: a fifo that took the place of a file must not stop us; regular files ignore it
         handle = os.open(self._place(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        return os.fdopen(handle, "rb", buffering=0)
+        whole = io.FileIO(handle, "rb")
+        if self.length is None:
+            return cast("BinaryIO", whole)
+        return cast("BinaryIO", _Stretch(whole, self.start, self.length))
+
+    def open_buffered(self) -> BinaryIO:
+        """As :meth:`open`, buffered: for readers that take few bytes at a time."""
+        raw = self.open()
+        return (
+            raw
+            if isinstance(raw, io.BytesIO)
+            else cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", raw), _MIB))
+        )
 
     def head(self, count: int = _HEAD) -> bytes:
         """The first `count` bytes, or fewer where the content ends."""
         if self.data is not None:
             return self.data[:count]
-        if not self._head or (len(self._head[0]) < count and len(self._head[0]) >= _HEAD):
+        if not self._head or _HEAD <= len(self._head[0]) < count:
             with self.open() as file:
                 self._head[:] = [file.read(max(count, _HEAD))]
         return self._head[0][:count]
@@ -87,9 +115,7 @@ class Source:
         Raises:
             LimitError: It has more than `limit` bytes.
         """
-        if self.data is not None:
-            if len(self.data) > limit:
-                raise LimitError(f"{len(self.data)} bytes are more than the limit of {limit}")
+        if self.data is not None and len(self.data) <= limit:
             return self.data
         data = bytearray()
         with self.open() as file:
@@ -109,18 +135,20 @@ class Source:
         if self.data is not None:
             yield memoryview(self.data)
             return
-        with self.open() as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                yield memoryview(b"")
-                return
+        if self.size == 0:
+            yield memoryview(b"")
+            return
+        with self._place().open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        view = memoryview(mapped)
+        whole = memoryview(mapped)
+        view = whole[self.start :] if self.length is None else whole[self.start : self.start + self.length]
         try:
             yield view
         finally:
             # slices that a caller kept (in a traceback, say) hold the map open; the collector ends it then
             try:
                 view.release()
+                whole.release()
                 mapped.close()
             except BufferError:
                 pass
@@ -131,15 +159,53 @@ class Source:
         return self.path
 
 
+class _Stretch(io.RawIOBase):
+    """A stretch of an open file as a file of its own."""
+
+    def __init__(self, whole: io.FileIO, start: int, length: int) -> None:
+        super().__init__()
+        self._whole = whole
+        self._start = start
+        self._length = length
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        if base + offset < 0:
+            raise OSError("cannot seek before the beginning")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._length - self._position))
+        read = os.preadv(self._whole.fileno(), [view[:count]], self._start + self._position) if count else 0
+        self._position += read
+        return read
+
+    def close(self) -> None:
+        self._whole.close()
+        super().close()
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much one comparison may cost.
 
     Attributes:
         max_depth: Containers within containers.
-        max_members: Members of all archives and folders together.
-        max_bytes_in_memory: A member above it is kept in a temporary file; parsers that need the
-            whole text in memory refuse above it.
+        max_members: Members of all archives together.
+        max_bytes_in_memory: Parsers that need the whole content in memory refuse above it.
+        max_bytes_held: A decompressed member above it is kept in a temporary file.
         max_expanded_bytes: Bytes out of all decompression together ...
         max_ratio: ... unless they are fewer than this many times the size of the two files.
         max_children: Differing parts that are kept for each node; more are counted.
@@ -149,8 +215,9 @@ class Limits:
     """
 
     max_depth: int = 32
-    max_members: int = 1_000_000
+    max_members: int = 250_000
     max_bytes_in_memory: int = 64 * _MIB
+    max_bytes_held: int = 16 * _MIB
     max_expanded_bytes: int = 1024 * _MIB
     max_ratio: int = 20
     max_children: int = 1000

@@ -50,6 +50,33 @@ class Entry:
 
 #: Ordered: the special before the general. The first whose comparator recognises both sides speaks.
 TABLE: tuple[Entry, ...] = (
+    Entry("mlmodel", "reproof.compare.mlflow_model:MlmodelComparator", suffixes=("mlmodel",)),
+    Entry(
+        "registered_model_meta",
+        "reproof.compare.mlflow_model:RegisteredModelMetaComparator",
+        suffixes=("registered_model_meta",),
+    ),
+    Entry(
+        "requirements", "reproof.compare.requirements:RequirementsComparator", suffixes=("requirements.txt",)
+    ),
+    Entry(
+        "conda",
+        "reproof.compare.requirements:EnvironmentFileComparator",
+        suffixes=("conda.yaml", "conda.yml", "python_env.yaml", "environment.yml"),
+    ),
+    Entry("jsonl", "reproof.compare.structured:JsonLinesComparator", suffixes=(".jsonl", ".ndjson")),
+    Entry(
+        "yaml",
+        "reproof.compare.structured:YamlComparator",
+        suffixes=(".yaml", ".yml", "mlmodel", "mlproject"),
+    ),
+    Entry("toml", "reproof.compare.structured:TomlComparator", suffixes=(".toml",)),
+    Entry(
+        "json",
+        "reproof.compare.structured:JsonComparator",
+        magics=(b"{", b"[", b" ", b"\n", b"\t", b"\r"),
+        suffixes=(".json", ".ipynb", ".geojson"),
+    ),
     Entry("text", "reproof.compare.text:TextComparator", any_file=True),
     Entry("bytes", "reproof.compare.bytewise:BytesComparator", any_file=True),
 )

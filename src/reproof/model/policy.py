@@ -13,7 +13,7 @@ class Tolerance(msgspec.Struct, frozen=True, omit_defaults=True):
     """Bounds within which numbers count as CLOSE; never assumed, always declared.
 
     Attributes:
-        rtol: Relative bound: ``|a - b| <= atol + rtol * |expected|``.
+        rtol: Relative bound: ``|a - b| <= atol + rtol * max(|a|, |b|)``, the same for both sides.
         atol: Absolute bound.
         ulp: Bound in units in the last place of the values' own type; 0 for none.
     """

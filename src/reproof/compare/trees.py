@@ -1,0 +1,238 @@
+"""Documents as plain trees, and walking two of them side by side without recursion.
+
+A tree is made of dict (keys: str, or (type, text) for keys that are no strings), list, str, bool,
+None, :class:`Numeral` and :class:`Tagged`. The readers are in `documents`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from reproof.compare.collecting import Collector
+from reproof.compare.numbers import compare_numerals
+from reproof.compare.protocol import Context, LimitError
+from reproof.model.difference import Difference, Outcome
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_WIDTH = 120
+_CHECK_EVERY = 8192
+
+Path = tuple[Any, ...] | None  # (path of the parent, key or index)
+Pair = tuple[Path, Any, Any]
+
+
+class Numeral(str):
+    """A number as it is written; ``1`` and ``1.0`` are the same number in another notation."""
+
+    __slots__ = ()
+
+
+class Integer(Numeral):
+    """A number of a format where integers are a type of their own."""
+
+    __slots__ = ()
+
+
+class Real(Numeral):
+    """A floating point number of a format where integers are a type of their own."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A value whose meaning only its tag's owner knows; both are compared, nothing is made of them."""
+
+    tag: str
+    value: Any
+
+
+class Walk:
+    """What walking pairs of trees has found, and how they are walked.
+
+    Attributes:
+        parts: One difference for each value that is not identical, named by path.
+        names: What was set aside: ``key order``, ``number notation``.
+        root: Name of the tops; may be changed between two walks.
+        shared: Nodes may occur several times in a tree (YAML aliases): each pair of nodes is
+            compared once, so that trees that unfold without end cost no more than they hold.
+    """
+
+    def __init__(self, context: Context, *, root: str = "$", shared: bool = False) -> None:
+        """Nothing found yet; the limits are those of `context`."""
+        self.parts = Collector(context)
+        self.names: set[str] = set()
+        self.root = root
+        self.shared = shared
+
+
+def compare_trees(expected: Any, actual: Any, context: Context, into: Walk | None = None) -> Walk:
+    """Compare two trees value by value.
+
+    Order of keys is set aside; order of lists is content. Lists are compared index by index.
+
+    Args:
+        expected: The recorded tree.
+        actual: The other tree.
+        context: Tolerance and limits.
+        into: Names the root, and gathers the result with those of earlier walks.
+
+    Raises:
+        LimitError: There are more values, or it takes longer, than the limits allow.
+    """
+    walk = into or Walk(context)
+    root = walk.root
+    stack: list[Iterator[Pair]] = [iter([(None, expected, actual)])]
+    met: set[tuple[int, int]] = set()
+    seen = 0
+    while stack:
+        item = next(stack[-1], None)
+        if item is None:
+            stack.pop()
+            continue
+        path, one, two = item
+        seen += 1
+        if seen % _CHECK_EVERY == 0:
+            _check(seen, context)
+        if type(one) is not type(two) or (isinstance(one, Tagged) and one.tag != two.tag):
+            walk.parts.add(_changed(_named(path, root), one, two))
+        elif isinstance(one, Tagged):
+            stack.append(iter([(path, one.value, two.value)]))
+        elif isinstance(one, dict | list):
+            if walk.shared and (id(one), id(two)) in met:
+                continue
+            if walk.shared:
+                met.add((id(one), id(two)))
+            seen += len(one)
+            members: Callable[..., Iterator[Pair]] = _in_mapping if isinstance(one, dict) else _in_list
+            stack.append(members(path, one, two, walk))
+        elif one != two:
+            walk.parts.add(_leaf(_named(path, root), one, two, context, walk.names))
+    return walk
+
+
+def show(value: Any) -> str:
+    """A value for people, cut to one line."""
+    if isinstance(value, Numeral):
+        text = str(value)
+    elif isinstance(value, str):
+        text = (
+            '"' + value.encode("unicode_escape").decode() + '"' if not value.isprintable() else f'"{value}"'
+        )
+    elif isinstance(value, dict):
+        text = f"mapping of {len(value):,}"
+    elif isinstance(value, list):
+        text = f"list of {len(value):,}"
+    elif isinstance(value, Tagged):
+        text = f"{value.tag} {show(value.value)}"
+    else:
+        text = {None: "null", True: "true", False: "false"}.get(value, repr(value))
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _check(seen: int, context: Context) -> None:
+    if seen > context.limits.max_values:
+        raise LimitError(f"there are more than {context.limits.max_values:,} values")
+    context.spending.check_time()
+
+
+def _in_mapping(path: Path, one: dict[Any, Any], two: dict[Any, Any], walk: Walk) -> Iterator[Pair]:
+    """Report keys of only one side; yield the values of the others that may differ."""
+    if one.keys() == two.keys() and list(one) != list(two):
+        walk.names.add("key order")
+    for key, value in one.items():
+        if key not in two:
+            walk.parts.add(_one_sided(_named((path, key), walk.root), value, gone=True))
+        elif _may_differ(value, two[key]):
+            yield (path, key), value, two[key]
+    for key, value in two.items():
+        if key not in one:
+            walk.parts.add(_one_sided(_named((path, key), walk.root), value, gone=False))
+
+
+def _in_list(path: Path, one: list[Any], two: list[Any], walk: Walk) -> Iterator[Pair]:
+    """Yield the items that may differ; report those of only one side."""
+    for index, (left, right) in enumerate(zip(one, two, strict=False)):
+        if _may_differ(left, right):
+            yield (path, index), left, right
+    longer, gone = (one, True) if len(one) > len(two) else (two, False)
+    for index in range(min(len(one), len(two)), len(longer)):
+        walk.parts.add(_one_sided(_named((path, index), walk.root), longer[index], gone=gone))
+
+
+def _may_differ(left: Any, right: Any) -> bool:
+    """Cheap: equal values that hold no others are settled here."""
+    kind = type(left)
+    return kind is not type(right) or kind is dict or kind is list or kind is Tagged or left != right
+
+
+def _leaf(subject: str, one: Any, two: Any, context: Context, names: set[str]) -> Difference:
+    if not isinstance(one, Numeral):
+        return _changed(subject, one, two)
+    outcome, facts = compare_numerals(one, two, context.tolerance)
+    if outcome is Outcome.EQUIVALENT:
+        names.add("number notation")
+    distance = f" ({', '.join(_distances(facts))})" if facts else ""
+    return Difference(
+        subject=subject,
+        outcome=outcome,
+        summary=f"{show(one)} -> {show(two)}{distance}",
+        kind="number",
+        expected=show(one),
+        actual=show(two),
+        canonicalised=("number notation",) if outcome is Outcome.EQUIVALENT else (),
+        evidence=facts,
+    )
+
+
+def _distances(facts: dict[str, Any]) -> list[str]:
+    words = []
+    if "ulp" in facts:
+        words.append(f"{facts['ulp']:,} ulp")
+    numbers = {name: facts.get(name) for name in ("relative", "absolute")}
+    return words + [f"{name} {fact:.3g}" for name, fact in numbers.items() if isinstance(fact, int | float)]
+
+
+def _changed(subject: str, one: Any, two: Any) -> Difference:
+    was, now = show(one), show(two)
+    if was == now:
+        was, now = f"{was} ({type(one).__name__})", f"{now} ({type(two).__name__})"
+    return Difference(
+        subject=subject,
+        outcome=Outcome.DIFFERENT,
+        summary=f"{was} -> {now}",
+        kind="value",
+        expected=was,
+        actual=now,
+    )
+
+
+def _one_sided(subject: str, value: Any, *, gone: bool) -> Difference:
+    text = show(value)
+    return Difference(
+        subject=subject,
+        outcome=Outcome.DIFFERENT,
+        summary=f"is gone; it was {text}" if gone else f"is new: {text}",
+        kind="value",
+        expected=text if gone else None,
+        actual=None if gone else text,
+    )
+
+
+def _named(path: Path, root: str) -> str:
+    steps = []
+    while path is not None:
+        path, step = path
+        if isinstance(step, int):
+            steps.append(f"[{step}]")
+        elif isinstance(step, str) and _PLAIN_KEY.fullmatch(step):
+            steps.append(f".{step}")
+        else:
+            text = step[1] if isinstance(step, tuple) else repr(step)
+            steps.append(f"[{text if len(text) <= _WIDTH else text[:_WIDTH] + '…'}]")
+        if len(steps) > _WIDTH and path is not None:
+            return f"{root}…{''.join(reversed(steps[:8]))} (at least {len(steps)} levels deep)"
+    return root + "".join(reversed(steps))
