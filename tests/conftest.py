@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -59,13 +60,15 @@ def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def golden(tmp_path: Path) -> Callable[[str, ReproofError | str], None]:
     """Compare an error, or any text, with the file ``tests/golden/NAME.txt``.
 
-    The test's own folder is written as ``<tmp>``. With REPROOF_UPDATE_GOLDEN set the files are
+    The test's own folder is written as ``<tmp>``, a sha256 or BLAKE3 as ``<64 digits>``. With REPROOF_UPDATE_GOLDEN set the files are
     written instead: look at what changed before it is committed.
     """
 
     def compare(name: str, what: ReproofError | str) -> None:
         text = what if isinstance(what, str) else _plain(what)
-        text = text.replace(str(tmp_path.resolve()), "<tmp>").replace(str(tmp_path), "<tmp>").rstrip("\n") + "\n"
+        for folder in (str(tmp_path.resolve()), str(tmp_path)):
+            text = text.replace(folder, "<tmp>")
+        text = re.sub(r"\b[0-9a-f]{64}\b", "<64 digits>", text).rstrip("\n") + "\n"
         file = Path(__file__).parent / "golden" / f"{name}.txt"
         if os.environ.get("REPROOF_UPDATE_GOLDEN"):
             file.parent.mkdir(parents=True, exist_ok=True)
