@@ -86,7 +86,10 @@ class Failed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="fa
 
 
 class RunOpened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.run"):
-    """An MLflow run was created (or resumed, `resumed` true) in the store `uri`."""
+    """An MLflow run was created (or resumed, `resumed` true) in the store `uri`.
+
+    `primary` marks the first one that any process of the whole run opened.
+    """
 
     run: str
     uri: str = ""
@@ -96,6 +99,7 @@ class RunOpened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag=
     parent: str | None = None
     artifact_uri: str = ""
     resumed: bool = False
+    primary: bool = False
 
 
 class RunClosed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.close"):
@@ -144,8 +148,9 @@ class DatasetLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, 
 class ArtifactLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.artifact"):
     """A file was logged. `path` is its place among the artifacts of `run` (or of `model`).
 
-    `copy` is the file below the run's own folder that holds the bytes as they were logged; empty
-    when it was too large to keep, and then `size` and `sha256` are all there is.
+    `copy` is the file, below the folder that the variable REPROOF_ARTIFACTS named, that holds the
+    bytes as they were logged; empty when it was too large to keep, and then `size` and `sha256` are
+    all there is. A file logged twice under one path has two lines; the later one counts.
     """
 
     run: str = ""

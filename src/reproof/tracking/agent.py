@@ -1,0 +1,120 @@
+"""Starts the finishing agent with an interpreter whose MLflow fits the store."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from reproof.base.programs import call
+from reproof.errors import ReproofError, TrackingError
+from reproof.tracking import sqlite
+from reproof.tracking.installation import Installation, clean_environment, find_installation
+from reproof.tracking.values import Access, Finish, Finished
+
+_AGENT = Path(__file__).resolve().parents[1] / "injected" / "agent" / "reproof_finish.py"
+_TIMEOUT = 600.0  # seconds; importing MLflow alone can take a minute on a busy machine
+
+
+def finish_by_agent(finish: Finish, access: Access) -> Finished:
+    """Write through the MLflow of the first interpreter that fits; see :func:`reproof.tracking.finish.finish`.
+
+    Raises:
+        TrackingError: The run is not in the store, or holds another record.
+    """
+    try:
+        fitting, why_not = _fitting(access)
+    except TrackingError as error:
+        return _deferred(finish, error.message)
+    reasons = list(why_not)
+    for installation in fitting:
+        answer = run_agent(installation, access, {"action": "finish", "finish": _plain(finish)})
+        run_id = answer.get("run_id")
+        if answer["status"] == "written":
+            return Finished(
+                status="written", uri=finish.uri, run_id=run_id, experiment_id=answer.get("experiment_id")
+            )
+        if answer["status"] == "refused":
+            raise TrackingError(
+                f"cannot write to the MLflow store: {answer['reason']}", details=[("store", finish.uri)]
+            )
+        reasons.append(f"mlflow {installation.version} of `{installation.python}`: {answer['reason']}")
+        if run_id and not finish.run_id:
+            # A run was made before it failed: whoever goes on must not make another one.
+            finish = msgspec.structs.replace(finish, run_id=run_id)
+    return _deferred(finish, "; ".join(reasons) or "no interpreter with MLflow is known")
+
+
+def run_agent(installation: Installation, access: Access, request: dict[str, Any]) -> dict[str, Any]:
+    """One request to the agent.
+
+    Args:
+        installation: Whose interpreter runs it.
+        access: The store; the environment it gives is the agent's, without reproof's own variables.
+        request: ``action`` and what belongs to it.
+
+    Returns:
+        The answer: ``status`` (``written``, ``refused``, ``unfit``, ``failed``), ``reason``, ids. A
+        program that could not be started, or said nothing, counts as ``failed``.
+    """
+    environment = clean_environment(dict(access.environment))
+    environment.update(MLFLOW_ALLOW_FILE_STORE="true", MLFLOW_TRACKING_URI=access.address.access)
+    environment.pop("MLFLOW_REGISTRY_URI", None)
+    by_database = access.address.kind in ("sqlite", "database")
+    body = {**request, "uri": access.address.access, "schema": installation.schema if by_database else None}
+    try:
+        done = call(
+            [installation.python, "-I", _AGENT],
+            cwd=access.directory,
+            env=environment,
+            stdin=msgspec.json.encode(body),
+            timeout=_TIMEOUT,
+        )
+        answer: dict[str, Any] = msgspec.json.decode(done.stdout, type=dict[str, Any])
+    except msgspec.DecodeError:
+        last = done.complaint.splitlines()[-1:] or [f"exit status {done.status}"]
+        return {"status": "failed", "reason": last[0]}
+    except ReproofError as error:
+        return {"status": "failed", "reason": error.message}
+    return answer
+
+
+def _fitting(access: Access) -> tuple[list[Installation], list[str]]:
+    """Interpreters whose MLflow may open the store, in order, and why the others may not."""
+    address = access.address
+    schema = sqlite.schema_of(address.path) if address.kind == "sqlite" and address.path else None
+    fitting, reasons = [], []
+    for python in dict.fromkeys(access.interpreters):
+        found = find_installation(python)
+        if found is None:
+            continue
+        problem = _problem(found, access, schema)
+        if problem is None:
+            fitting.append(found)
+        else:
+            reasons.append(f"mlflow {found.version} of `{python}` {problem}")
+    return fitting, reasons
+
+
+def _problem(found: Installation, access: Access, schema: str | None) -> str | None:
+    if access.address.kind not in ("sqlite", "database"):
+        return None
+    if not found.databases:
+        return "cannot open databases"
+    if found.schema is None:
+        return "does not tell its schema"
+    if schema is not None and schema != found.schema:
+        return f"needs schema {found.schema}, the store has {schema}"
+    return None
+
+
+def _plain(finish: Finish) -> dict[str, Any]:
+    value: dict[str, Any] = msgspec.to_builtins(finish)
+    value["artifacts"] = {path: base64.b64encode(data).decode() for path, data in finish.artifacts.items()}
+    return value
+
+
+def _deferred(finish: Finish, reason: str) -> Finished:
+    return Finished(status="deferred", uri=finish.uri, run_id=finish.run_id, reason=reason)

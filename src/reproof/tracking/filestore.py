@@ -1,0 +1,71 @@
+"""Reads MLflow's file store: the folder ``mlruns``, one folder for each experiment and run.
+
+Layout: ``<experiment id>/meta.yaml`` and ``<experiment id>/<run id>/{meta.yaml,tags/*,params/*}``,
+as in mlflow/store/tracking/file_store.py, 2.x and 3.x.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reproof.errors import TrackingError
+from reproof.tracking.values import Run
+
+#: RunStatus of MLflow's protocol, by number.
+_STATUSES = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
+
+
+def find_runs(root: Path, prefix: str) -> list[Run]:
+    """All runs whose id begins with `prefix`, ordered by id; runs in the trash are left out.
+
+    Raises:
+        TrackingError: A file of a matching run cannot be read.
+    """
+    found = []
+    for meta in sorted(root.glob("*/*/meta.yaml")):
+        experiment, run = meta.parent.parent, meta.parent
+        if run.name.startswith(prefix) and experiment.name not in (".trash", "models", "traces"):
+            document = _read(meta)
+            if "run_id" in document or "run_uuid" in document:
+                found.append(_run(run, document, experiment / "meta.yaml"))
+    return sorted(found, key=lambda item: item.run_id)
+
+
+def _run(folder: Path, document: dict[str, Any], experiment: Path) -> Run:
+    return Run(
+        run_id=str(document.get("run_id") or document["run_uuid"]),
+        experiment_id=str(document.get("experiment_id", "")),
+        experiment=str(_read(experiment).get("name", "")) if experiment.exists() else "",
+        name=str(document.get("run_name") or ""),
+        status=_STATUSES.get(document.get("status", 0), ""),
+        artifact_uri=str(document.get("artifact_uri") or ""),
+        tags=_pairs(folder / "tags"),
+        parameters=_pairs(folder / "params"),
+    )
+
+
+def _pairs(folder: Path) -> dict[str, str]:
+    """Files below a folder; a name with slashes is a file in folders."""
+    try:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in files}
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(document, dict):
+        raise _unreadable(path, ValueError("not a mapping"))
+    return document
+
+
+def _unreadable(path: Path, error: Exception) -> TrackingError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return TrackingError(f"cannot read the MLflow store: `{path}` is damaged", details=[("reason", reason)])

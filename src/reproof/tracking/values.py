@@ -1,0 +1,102 @@
+"""What passes in and out of this layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from reproof.tracking.address import Address
+
+#: Final statuses of an MLflow run.
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+#: The artifact that says what a run was; never written twice with other content.
+RECORD_ARTIFACT = "reproof/record.json"
+
+
+@dataclass(frozen=True)
+class Access:
+    """A store and everything needed to reach it; stays in memory, since it may hold secrets.
+
+    Attributes:
+        address: The store.
+        environment: Variables that credentials are taken from (MLFLOW_TRACKING_USERNAME ...).
+        directory: Working directory of the run; where MLflow puts the artifacts of new local stores.
+        interpreters: Python programs that may have a fitting MLflow, the best first.
+    """
+
+    address: Address
+    environment: Mapping[str, str] = field(repr=False)
+    directory: Path
+    interpreters: tuple[Path, ...] = ()
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as a store describes it.
+
+    Attributes:
+        run_id: 32 hexadecimal digits, as a rule.
+        artifact_uri: Root of its artifacts.
+        status: ``RUNNING``, ``FINISHED``, ``FAILED``, ``KILLED`` or ``SCHEDULED``.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    experiment: str = ""
+    name: str = ""
+    status: str = ""
+    artifact_uri: str = ""
+    tags: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be written about a run; can be kept as JSON until a store can be reached.
+
+    Attributes:
+        record: Id of the record that it is about.
+        uri: The store, without secrets.
+        run_id: The run; None to make one.
+        experiment: Name for a run to be made; MLflow's ``Default`` when None.
+        run_name: Name for a run to be made.
+        status: Given to the run if it is new or still said to be running.
+        started: Milliseconds since the epoch, for a run to be made.
+        ended: Milliseconds since the epoch; now when None.
+        parameters: Written where the run has no parameter of that name yet.
+        tags: Written, over older values.
+        artifacts: Path below the run's artifacts to content.
+    """
+
+    record: str
+    uri: str
+    run_id: str | None = None
+    experiment: str | None = None
+    run_name: str | None = None
+    status: Status | None = None
+    started: int | None = None
+    ended: int | None = None
+    parameters: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    artifacts: dict[str, bytes] = {}
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of it.
+
+    Attributes:
+        status: ``written``, or ``deferred`` when the store could not be written now.
+        uri: The store, without secrets.
+        run_id: The run, where there is one.
+        experiment_id: Its experiment.
+        reason: Why it is deferred.
+    """
+
+    status: Literal["written", "deferred"]
+    uri: str
+    run_id: str | None = None
+    experiment_id: str | None = None
+    reason: str | None = None
