@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
+from reproof.compare.special import shown
 from reproof.model.difference import Difference
 from reproof.model.policy import EXACT, Policy, Tolerance
 
@@ -50,6 +51,11 @@ class Source:
     start: int = 0
     length: int | None = None
     _head: list[bytes] = field(default_factory=list, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Names come from anywhere and go into reports: what cannot be printed is escaped."""
+        if not self.name.isprintable():
+            object.__setattr__(self, "name", shown(self.name))
 
     @classmethod
     def of(cls, path: Path) -> Source:

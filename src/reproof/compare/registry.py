@@ -77,6 +77,31 @@ TABLE: tuple[Entry, ...] = (
         magics=(b"{", b"[", b" ", b"\n", b"\t", b"\r"),
         suffixes=(".json", ".ipynb", ".geojson"),
     ),
+    Entry(
+        "pickle",
+        "reproof.compare.pickles.comparator:PickleComparator",
+        magics=(
+            *(b"\x80" + bytes([protocol]) for protocol in (2, 3, 4, 5)),
+            *(b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"),  # zlib
+            *(b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00", b"\x04\x22\x4d\x18"),
+        ),
+        suffixes=(".pkl", ".pickle", ".p", ".pck", ".joblib", ".sav", ".cloudpickle", ".dill"),
+    ),
+    Entry("gzip", "reproof.compare.compressed:GzipComparator", magics=(b"\x1f\x8b\x08",)),
+    Entry("bzip2", "reproof.compare.compressed:Bzip2Comparator", magics=(b"BZh",)),
+    Entry("xz", "reproof.compare.compressed:XzComparator", magics=(b"\xfd7zXZ\0",)),
+    Entry("zstd", "reproof.compare.compressed:ZstdComparator", magics=(b"\x28\xb5\x2f\xfd",)),
+    Entry(
+        "tar", "reproof.compare.archives:TarComparator", magics=(b"ustar",), offset=257, suffixes=(".tar",)
+    ),
+    Entry("wheel", "reproof.compare.wheels:WheelComparator", suffixes=(".whl",)),
+    Entry(
+        "zip",
+        "reproof.compare.archives:ZipComparator",
+        magics=(b"PK\x03\x04", b"PK\x05\x06"),
+        suffixes=(".zip", ".pyz"),
+    ),
+    Entry("folder", "reproof.compare.folders:FolderComparator", markers=(".",)),
     Entry("text", "reproof.compare.text:TextComparator", any_file=True),
     Entry("bytes", "reproof.compare.bytewise:BytesComparator", any_file=True),
 )

@@ -51,5 +51,15 @@ def trouble_of(path: Path) -> str | None:
 
 def shown(name: str | Path) -> str:
     """A file name for people and JSON: bytes that are not UTF-8, and control characters, escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    text = str(name)
+    if text.isprintable():
+        return text
+    return "".join(_escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    # a byte that is not UTF-8, as the file system functions of Python hand it over (PEP 383)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else char.encode("unicode_escape").decode()
