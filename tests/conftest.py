@@ -7,14 +7,28 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
+from reproof.base.files import locked
 from reproof.errors import ReproofError
 
-_PACKAGES = {"mlflow", "dvc", "sklearn", "pandas", "skops", "torch", "tensorflow", "xgboost", "lightgbm", "catboost"}
+_PACKAGES = {
+    "mlflow",
+    "dvc",
+    "sklearn",
+    "pandas",
+    "skops",
+    "torch",
+    "tensorflow",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+}
 
 
 def _has(name: str) -> bool:
@@ -54,6 +68,23 @@ def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     for name in [name for name in os.environ if name.startswith(("MLFLOW_", "REPROOF_SEED"))]:
         monkeypatch.delenv(name)
     return place
+
+
+@pytest.fixture(scope="session")
+def mlflow2() -> Path:
+    """An interpreter with MLflow 2.20, made once for all workers and sessions (REPROOF_TEST_CACHE)."""
+    cache = Path(os.environ.get("REPROOF_TEST_CACHE") or Path.home() / ".cache" / "reproof-tests")
+    place = cache / f"mlflow-2.20.4-python{sys.version_info[0]}.{sys.version_info[1]}"
+    with locked(place.with_name(place.name + ".lock")):
+        if not (place / "complete").exists():
+            uv = find_uv_bin()
+            packages = ["mlflow==2.20.4", "sqlalchemy<2.1", "setuptools<81"]
+            subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, place], check=True)
+            subprocess.run(
+                [uv, "pip", "install", "-q", "--python", place / "bin/python", *packages], check=True
+            )
+            (place / "complete").touch()
+    return place / "bin" / "python"
 
 
 @pytest.fixture

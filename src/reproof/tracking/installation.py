@@ -100,7 +100,9 @@ def clean_environment(environment: dict[str, str] | os._Environ[str]) -> dict[st
     kept = {name: value for name, value in environment.items() if not name.startswith("REPROOF_")}
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "PYTHONPATH"):
         kept.pop(name, None)
-    kept.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", GIT_PYTHON_REFRESH="quiet")
+    kept.update(
+        REPROOF_DISABLE="1", MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", GIT_PYTHON_REFRESH="quiet"
+    )
     return kept
 
 

@@ -93,8 +93,12 @@ def _watch_long_parameters():
     """Autologging truncates long parameters before the client sees them."""
     module = sys.modules.get("mlflow.utils.autologging_utils.client")
     client = getattr(module, "MlflowAutologgingQueueingClient", None)
-    if client is not None:
-        _wrap(client, "log_params", notes.queued_parameters)
+    if client is None:
+        return
+    _wrap(client, "log_params", notes.queued_parameters)
+    outer = sys.modules.get("mlflow.tracking.client")
+    if outer is not None and hasattr(outer, "MlflowClient"):
+        outer.MlflowClient.log_batch = _carrying(outer.MlflowClient.log_batch)
 
 
 def replace_everywhere(name, original, replacement):
@@ -148,6 +152,23 @@ def _called(original, call, note):
         raise
     notes.attempt(note, call, result)
     return result
+
+
+def _carrying(original):
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def carrying(*args, **kwargs):
+        try:
+            notes.carry(signature.bind(*args, **kwargs))
+        except Exception:
+            pass  # a wrong call is MLflow's to refuse; and what is carried only makes values longer
+        try:
+            return original(*args, **kwargs)
+        finally:
+            notes.carry(None)
+
+    return carrying
 
 
 def _bound(signature, args, kwargs, original):

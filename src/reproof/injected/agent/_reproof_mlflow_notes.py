@@ -9,6 +9,7 @@ import os
 import re
 import struct
 import sys
+import threading
 
 import _reproof_lines as lines
 import _reproof_mlflow_files as files
@@ -27,6 +28,7 @@ _TAGS_OF_CODE = {"mlflow.note.content"}
 
 _QUIET_NAN = "7ff8000000000000"
 
+_carried = threading.local()  # `values`: whole values of parameters that autologging truncated
 _known = set()  # ids of the runs that this process has told about
 _experiments = {}  # (address, experiment id) to experiment name
 _locations = {}  # artifact address to (run id, model id)
@@ -143,8 +145,9 @@ def batch(given, _result):
         model = getattr(item, "model_id", None) or active
         step = int(item.step or 0)
         lines.write("ml.metric", run=run, key=str(item.key), value=exact(item.value), step=step, model=model)
+    whole = getattr(_carried, "values", {})
     for item in given.get("params") or ():
-        value = getattr(item, "_reproof_whole", item.value)
+        value = whole.get(item.key, item.value)
         lines.write("ml.param", run=run, key=str(item.key), value=str(value))
     for item in given.get("tags") or ():
         _tell_tag(run, item.key, item.value)
@@ -157,6 +160,12 @@ def queued_parameters(given, _result):
     for item, value in zip(queue[len(queue) - len(whole) :], whole):  # noqa: B905 - Python 3.9
         if item.value != value:
             item._reproof_whole = value
+
+
+def carry(call):
+    """Before a batch of parameters is made anew for the client: keep what goes along with each; None after it."""
+    items = (call.arguments.get("params") or ()) if call is not None else ()
+    _carried.values = {item.key: item._reproof_whole for item in items if hasattr(item, "_reproof_whole")}
 
 
 def datasets(given, _result):
