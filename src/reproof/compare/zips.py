@@ -52,7 +52,7 @@ def open_zip(source: Source) -> Iterator[zipfile.ZipFile]:
     with source.open_buffered() as file:
         try:
             archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OverflowError) as error:
+        except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OSError) as error:
             raise ContentError(f"not a readable zip file: {error}") from None
         with archive:
             yield archive
@@ -86,6 +86,8 @@ def data_place(source: Source, info: zipfile.ZipInfo) -> tuple[int, int]:
     Raises:
         ContentError: The local header is damaged or names another member.
     """
+    if not 0 <= info.header_offset < source.size:
+        raise ContentError(f"the directory says that `{info.filename}` lies outside of the file")
     with source.open() as file:
         file.seek(info.header_offset)
         header = file.read(_LOCAL.size)
@@ -160,7 +162,7 @@ def _generator(info: zipfile.ZipInfo) -> tuple[int, ...]:
 def _decompressed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, context: Context) -> Iterator[Source]:
     try:
         stream = archive.open(info)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError) as error:
         raise ContentError(f"`{info.filename}` cannot be read: {error}") from None
     with stream, held(cast("BinaryIO", _Careful(stream)), info.filename, context) as content:
         yield content
