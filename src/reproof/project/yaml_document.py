@@ -65,7 +65,7 @@ class Document(msgspec.Struct, frozen=True):
         """
         value = self._get(key)
         if value is not None and not isinstance(value, str):
-            hint = f'write `{key[-1]}: "{value}"`' if isinstance(value, int | float) and key else None
+            hint = "put quotes around the value" if isinstance(value, int | float) else None
             raise self.wrong(key, f"must be a text, not {describe(value)}", hint)
         return value
 
