@@ -95,6 +95,7 @@ TABLE: tuple[Entry, ...] = (
         "tar", "reproof.compare.archives:TarComparator", magics=(b"ustar",), offset=257, suffixes=(".tar",)
     ),
     Entry("wheel", "reproof.compare.wheels:WheelComparator", suffixes=(".whl",)),
+    Entry("skops", "reproof.compare.skops:SkopsComparator", magics=(b"PK\x03\x04",)),
     Entry(
         "zip",
         "reproof.compare.archives:ZipComparator",
