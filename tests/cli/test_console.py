@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reproof.cli.console import Console, encodable, render_error, wants_color, write_document
+from reproof.cli.console import Console, encodable, is_colored, render_error, wants_color, write_document
 from reproof.errors import MaterialError
 from reproof.model.event import Event
 
@@ -37,7 +37,7 @@ def stretch(subject: str = "environment") -> list[Event]:
 
 def shown(verbosity: int, *events: Event) -> str:
     stream = io.StringIO()
-    with Console(verbosity=verbosity, stream=stream) as console:
+    with Console(verbose=max(verbosity, 0), quiet=max(-verbosity, 0), stream=stream) as console:
         for event in events:
             console.emit(event)
     return re.sub(r"\(\d+ ms\)", "(0 ms)", stream.getvalue())
@@ -59,12 +59,12 @@ def test_an_error_has_the_form_of_the_design() -> None:
         "  searched  .reproof, .dvc/cache, remote `origin`, artifacts of run `df8805c0`\n"
         "  git       first line\n"
         "            second line\n"
-        "hint: run `dvc push` where the run was made, or pass `--store PATH`\n"
+        "hint: run `dvc push` where the run was made, or pass `--store PATH`"
     )
 
 
 def test_an_error_without_details_is_one_line() -> None:
-    assert render_error(MaterialError("no")) == "error: no\n"
+    assert render_error(MaterialError("no")) == "error: no"
 
 
 def test_an_error_cannot_move_the_cursor() -> None:
@@ -106,7 +106,42 @@ def test_more_verbose_tells_each_step() -> None:
 
 
 def test_a_finish_without_start_is_fine() -> None:
-    assert shown(1, Event(kind="finish", subject="lost")) == "lost (0 ms)\n"
+    assert (
+        shown(1, Event(kind="finish", subject="lost"), Event(kind="finish", subject="x", message="y"))
+        == "y\n"
+    )
+
+
+def test_a_finish_without_words_takes_those_of_the_start() -> None:
+    begin, _, _ = stretch()
+    assert shown(1, begin, Event(kind="finish", subject="environment")) == (
+        "making the environment ...\nmaking the environment (0 ms)\n"
+    )
+
+
+def test_the_summary_of_a_run_is_told_unless_quiet() -> None:
+    for quiet, expected in ((0, "recorded ab\nMLflow: run cd\n"), (1, "")):
+        stream = io.StringIO()
+        Console(quiet=quiet, stream=stream).tell_recorded(["recorded ab", "MLflow: run cd"])
+        assert stream.getvalue() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "expected"),
+    [
+        (["verify", "--color", "always"], {}, True),
+        (["verify", "--color=always"], {}, True),
+        (["--color", "never", "verify"], {"REPROOF_COLOR": "always"}, False),
+        (["verify"], {"REPROOF_COLOR": "always"}, True),
+        (["run", "--", "tool", "--color", "always"], {}, False),
+        (["verify", "--color"], {}, False),
+        (["verify", "--color", "purple"], {}, False),
+    ],
+)
+def test_errors_find_the_colour_on_the_command_line(
+    words: list[str], env: dict[str, str], expected: bool
+) -> None:
+    assert wants_color(words, env) is expected
 
 
 def test_foreign_text_in_events_is_neutralised() -> None:
@@ -128,11 +163,11 @@ def test_foreign_text_in_events_is_neutralised() -> None:
 def test_colour_follows_the_option_then_the_environment(
     when: str, env: dict[str, str], expected: bool
 ) -> None:
-    assert wants_color(Terminal(), when, env) is expected  # type: ignore[arg-type]
+    assert is_colored(Terminal(), when, env) is expected  # type: ignore[arg-type]
 
 
 def test_no_colour_without_a_terminal() -> None:
-    assert not wants_color(io.StringIO(), "auto", {"TERM": "xterm"})
+    assert not is_colored(io.StringIO(), "auto", {"TERM": "xterm"})
 
 
 def test_a_closed_stream_does_not_end_the_work() -> None:
@@ -180,7 +215,7 @@ SCRIPT = """
 import sys, time
 from reproof.cli.console import Console
 from reproof.model.event import Event
-with Console(verbosity=int(sys.argv[1]), yields_to=("training",)) as console:
+with Console(quiet=int(sys.argv[1]), yields_to=("training",)) as console:
     subject = sys.argv[2]
     console.emit(Event(kind="start", subject=subject, message="making it", total=5))
     for done in range(5):
@@ -226,7 +261,7 @@ def test_a_long_stretch_moves_on_a_terminal_and_leaves_a_line() -> None:
     assert "True" in text
 
 
-@pytest.mark.parametrize("arguments", [("-1", "environment"), ("0", "training")])
+@pytest.mark.parametrize("arguments", [("1", "environment"), ("0", "training")])
 def test_nothing_moves_when_it_is_not_wanted(arguments: tuple[str, str]) -> None:
     text = on_terminal(*arguments)
     assert "\x1b[2K" not in text

@@ -12,9 +12,17 @@ import pytest
 
 from reproof.errors import UsageError
 from reproof.model.difference import Difference, Outcome, combine
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
-from reproof.report import FORMATS, render_difference, render_list, render_record, render_verdict
+from reproof.report import (
+    FORMATS,
+    render_difference,
+    render_findings,
+    render_list,
+    render_record,
+    render_verdict,
+)
 from reproof.report.protocol import ListedRun
 
 ALL = pytest.mark.parametrize("format", list(FORMATS))
@@ -102,6 +110,40 @@ def test_results_of_tests_cannot_show_a_record(
         render_record(record, "", format)
     with pytest.raises(UsageError, match="cannot show a list of runs"):
         render_list(ROWS, format)
+
+
+FINDINGS = (
+    Finding(name="git", ok=True, required=True, value="git version 2.39.5 (/usr/bin/git)"),
+    Finding(
+        name="bubblewrap",
+        ok=False,
+        value="user namespaces are not allowed",
+        meaning="re-runs are isolated by `process` only: what they write elsewhere is noticed, not prevented",
+    ),
+    Finding(
+        name="uv", ok=False, required=True, value="not found\x1b[2J", meaning="no environment can be made"
+    ),
+)
+
+
+@DISPLAYS
+def test_findings_are_shown(format: str) -> None:
+    text = sound(render_findings(FINDINGS, format))
+    assert "bubblewrap" in text
+    assert "missing" in text or '"ok": false' in text
+
+
+def test_findings_as_text(golden: Callable[[str, str], None]) -> None:
+    golden("findings.txt", render_findings(FINDINGS, "text"))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.EQUIVALENT, Outcome.CLOSE, Outcome.UNKNOWN, Outcome.DIFFERENT])
+def test_a_difference_passes_up_to_what_is_accepted(outcome: Outcome) -> None:
+    node = Difference(subject="a", outcome=outcome, summary="b")
+    passed = outcome <= Outcome.CLOSE
+    assert ('failures="0"' in render_difference(node, "junit", accept=Outcome.CLOSE)) is passed
+    assert ("::notice" in render_difference(node, "github", accept=Outcome.CLOSE)) is passed
+    assert ('<body class="good">' in render_difference(node, "html", accept=Outcome.CLOSE)) is passed
 
 
 def test_an_unknown_format_lists_the_known(different: Verdict) -> None:

@@ -6,10 +6,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TextIO
+from typing import TYPE_CHECKING, Literal, Self, TextIO, cast
 
 from reproof.base.files import write_atomic
 from reproof.errors import ReproofError
@@ -34,12 +34,14 @@ class Console:
     extent is known. Elsewhere (and for a log), lines are written when work begins and ends, with -v.
     Events may come from any thread.
 
+    The times of -v less those of -q decide what is shown: at -1 warnings and errors, at -2 errors
+    only, at 0 also notes and moving progress, at 1 a line for each stretch of work, at 2 its steps.
+
     Args:
-        verbosity: Times -v less times -q: -1 shows warnings and errors, -2 errors only,
-            0 also notes and moving progress, 1 a line for each stretch of work, 2 each step of it.
+        verbose: Times -v.
+        quiet: Times -q.
         color: ``auto`` colours terminals, unless NO_COLOR is set or TERM is ``dumb``.
         stream: Where to write; standard error by default.
-        progress: Whether moving progress is wanted where it is possible.
         yields_to: Subjects of stretches in which the terminal belongs to the user's own program:
             nothing moves then.
     """
@@ -47,16 +49,17 @@ class Console:
     def __init__(
         self,
         *,
-        verbosity: int = 0,
+        verbose: int = 0,
+        quiet: int = 0,
         color: When = "auto",
         stream: TextIO | None = None,
-        progress: bool = True,
         yields_to: Collection[str] = (),
     ) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._verbosity = verbosity
-        self._paint = Paint(color=wants_color(self._stream, color))
-        self._moves = progress and verbosity >= 0 and _can_move(self._stream)
+        self._verbosity = verbose - quiet
+        self._when = color
+        self._paint = Paint(color=is_colored(self._stream, color))
+        self._moves = self._verbosity >= 0 and _can_move(self._stream)
         self._yields_to = frozenset(yields_to)
         self._lock = threading.RLock()
         self._began: dict[str, float] = {}
@@ -78,6 +81,11 @@ class Console:
         """Whether this console uses colours."""
         return self._paint.color
 
+    @property
+    def color_for_stdout(self) -> bool:
+        """Whether what goes to standard output is coloured."""
+        return is_colored(sys.stdout, self._when)
+
     def emit(self, event: Event) -> None:
         """Show `event`, as far as the verbosity asks for it."""
         with self._lock:
@@ -92,10 +100,16 @@ class Console:
             else:
                 self._finish(event)
 
+    def tell_recorded(self, summary: Sequence[str]) -> None:
+        """Write the lines that sum up a run, after ending all progress; hidden by -q."""
+        self.close()
+        for line in summary:
+            self._say(plain(line), least=0)
+
     def show_error(self, error: ReproofError) -> None:
         """Write `error` in its form, after ending all progress."""
         self.close()
-        self._write(render_error(error, color=self.color))
+        self._write(render_error(error, color=self.color) + "\n")
 
     def close(self) -> None:
         """End all progress; the console can be used again."""
@@ -138,9 +152,8 @@ class Console:
             self._show(step)
 
     def _finish(self, event: Event) -> None:
-        now = time.monotonic()
-        seconds = now - self._began.pop(event.subject, now)
-        self._steps.pop(event.subject, None)
+        began = self._began.pop(event.subject, None)
+        known = self._steps.pop(event.subject, None)
         task = self._tasks.pop(event.subject, None)
         if self._progress is not None and task is not None:
             self._progress.remove_task(task)
@@ -148,9 +161,14 @@ class Console:
             self._stop_moving()
         elif self._may_move() and self._progress is None and self._timer is None:
             self._await(_PATIENCE)
+        if began is None:
+            self._say(plain(event.message), least=1)
+            return
+        seconds = time.monotonic() - began
+        message = plain(event.message) or _words(known or event)
         # what was worth watching leaves a line behind; what was not, only with -v
         watched = self._moves and seconds >= _PATIENCE and event.subject not in self._yields_to
-        self._say(f"{_words(event)} ({seconds_text(seconds)})", least=0 if watched else 1)
+        self._say(f"{message} ({seconds_text(seconds)})", least=0 if watched else 1)
 
     def _warn(self, event: Event) -> None:
         if self._verbosity < -1:
@@ -210,7 +228,7 @@ class Console:
 
 
 def render_error(error: ReproofError, *, color: bool = False) -> str:
-    """An error for people: one line, aligned facts, one hint; ends with a newline.
+    """An error for people: one line, aligned facts, one hint; without final newline.
 
     Texts of several lines continue below their beginning; nothing in them can move the cursor.
     """
@@ -224,7 +242,7 @@ def render_error(error: ReproofError, *, color: bool = False) -> str:
     if error.hint:
         first, *rest = lines(error.hint)
         result += [f"{paint('hint:', 'bold cyan')} {first}", *(f"      {line}" for line in rest)]
-    return "\n".join(result) + "\n"
+    return "\n".join(result)
 
 
 def write_document(text: str, target: Path | None, stream: TextIO | None = None) -> None:
@@ -245,7 +263,17 @@ def write_document(text: str, target: Path | None, stream: TextIO | None = None)
     out.flush()
 
 
-def wants_color(stream: TextIO, when: When, env: Mapping[str, str] | None = None) -> bool:
+def wants_color(words: Sequence[str], env: Mapping[str, str] | None = None) -> bool:
+    """Whether errors are coloured, for a command line `words` that may not have been understood."""
+    ours = list(words[: words.index("--")] if "--" in words else words)
+    when = (os.environ if env is None else env).get("REPROOF_COLOR", "auto")
+    for word, following in zip(ours, [*ours[1:], ""], strict=True):
+        if word.startswith("--color"):
+            when = word.partition("=")[2] or following
+    return is_colored(sys.stderr, cast("When", when if when in {"always", "never"} else "auto"), env)
+
+
+def is_colored(stream: TextIO, when: When, env: Mapping[str, str] | None = None) -> bool:
     """Whether text for `stream` is coloured: ``auto`` means a terminal, without NO_COLOR (no-color.org)."""
     if when != "auto":
         return when == "always"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reproof.model.difference import Difference, Outcome
+from reproof.model.difference import Difference
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report.protocol import Look, Sides
@@ -23,7 +23,7 @@ class GitHubRenderer:
     """Renders workflow commands: the headline first, then what was not accepted, worst first."""
 
     def __init__(self, look: Look) -> None:
-        del look
+        self._accept = look.accept
 
     def verdict(self, verdict: Verdict, record: Record | None) -> str:
         """An error (or warning where nothing was decided) with the headline; a notice when all is well."""
@@ -52,7 +52,7 @@ class GitHubRenderer:
     def difference(self, difference: Difference, sides: Sides) -> str:
         """One line: a notice when both sides are the same, else an error."""
         del sides
-        level = "notice" if difference.outcome <= Outcome.EQUIVALENT else "error"
+        level = "notice" if difference.outcome <= self._accept else "error"
         title = f"{difference.outcome.word}: {difference.subject}"
         return _command(level, title, _text(difference)) + "\n"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from reproof.model.difference import Difference, Outcome
+from reproof.model.difference import Difference
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report.protocol import Look, Sides
@@ -26,6 +26,7 @@ class JUnitRenderer:
 
     def __init__(self, look: Look) -> None:
         self._text = TextRenderer(Look(width=look.width))
+        self._accept = look.accept
 
     def verdict(self, verdict: Verdict, record: Record | None) -> str:
         """One suite with a case for each difference, and one for each thing that was not checked."""
@@ -59,8 +60,8 @@ class JUnitRenderer:
         )
 
     def difference(self, difference: Difference, sides: Sides) -> str:
-        """One case, which fails unless both sides are identical or equivalent."""
-        row = Row(difference.subject, difference, difference.outcome <= Outcome.EQUIVALENT)
+        """One case, which fails unless both sides are the same as far as is accepted."""
+        row = Row(difference.subject, difference, difference.outcome <= self._accept)
         text = "" if row.accepted else self._body(difference, sides)
         return _document(
             {

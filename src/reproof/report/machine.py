@@ -10,6 +10,7 @@ import msgspec
 
 from reproof.model.codec import encode
 from reproof.model.difference import Difference
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report.numbers import number_in, parse
@@ -22,6 +23,7 @@ from reproof.report.words import exit_meaning
 #: Name and version of the documents that are no verdict and no record.
 DIFFERENCE_SCHEMA = "reproof/difference/1"
 LIST_SCHEMA = "reproof/list/1"
+FINDINGS_SCHEMA = "reproof/findings/1"
 
 _DEEPEST = Limits(depth=60, breadth=100_000, nodes=1_000_000)
 
@@ -56,6 +58,12 @@ class JsonRenderer:
     def rows(self, rows: Sequence[ListedRun]) -> str:
         """``{"schema": ..., "runs": [...]}``."""
         return _dump({"schema": LIST_SCHEMA, "runs": [msgspec.to_builtins(row) for row in rows]})
+
+    def findings(self, findings: Sequence[Finding]) -> str:
+        """``{"schema": ..., "findings": [...]}``."""
+        return _dump(
+            {"schema": FINDINGS_SCHEMA, "findings": [msgspec.structs.asdict(each) for each in findings]}
+        )
 
 
 def _readable(verdict: Verdict, record: Record | None) -> dict[str, Any]:

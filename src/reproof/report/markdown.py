@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from reproof.model.difference import Difference, Outcome
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report.essentials import artifact_text, essentials, metric_values
@@ -110,6 +111,19 @@ class MarkdownRenderer:
             for row in rows
         ]
         return (_table(head, cells, _ROWS * 10) if rows else "no runs recorded here") + "\n"
+
+    def findings(self, findings: Sequence[Finding]) -> str:
+        """A table of what was examined."""
+        cells = [
+            (
+                "ok" if finding.ok else "**missing**" if finding.required else "missing",
+                escaped(finding.name),
+                escaped(finding.value),
+                escaped(finding.meaning),
+            )
+            for finding in findings
+        ]
+        return _table(("state", "what", "found", "what follows"), cells, _ROWS * 10) + "\n"
 
 
 def escaped(text: str, limit: int | None = None) -> str:

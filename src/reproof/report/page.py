@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reproof.model.difference import Difference, Outcome
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report.essentials import artifact_text, essentials, metric_values
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_WORSE = {Outcome.UNKNOWN: "unsure"}
 _TONES = {0: "good", 1: "bad", 3: "unsure"}
 
 
@@ -39,7 +41,7 @@ class HtmlRenderer:
     """Renders HTML pages from the templates beside this module."""
 
     def __init__(self, look: Look) -> None:
-        del look  # the page follows the reader's window and colours
+        self._accept = look.accept  # the page follows the reader's window and colours
 
     def verdict(self, verdict: Verdict, record: Record | None) -> str:
         """Summary, tables of metrics and artifacts with what differs unfolded, and what limits the answer."""
@@ -75,7 +77,7 @@ class HtmlRenderer:
             "difference.html",
             page,
             title=f"{difference.outcome.word}: {plain(difference.subject)}",
-            tone={True: "good", False: "bad"}[difference.outcome <= Outcome.EQUIVALENT],
+            tone="good" if difference.outcome <= self._accept else _WORSE.get(difference.outcome, "bad"),
             difference=difference,
             bar=_bar([child.outcome for child in difference.children]),
             node=page.tree(difference),
@@ -122,6 +124,24 @@ class HtmlRenderer:
             for row in rows
         ]
         return _render("list.html", Page(Sides()), title="recorded runs", tone="plain", lines=lines)
+
+    def findings(self, findings: Sequence[Finding]) -> str:
+        """A table of what was examined."""
+        lines = [
+            {
+                "tone": "good" if finding.ok else "bad" if finding.required else "unsure",
+                "state": "ok" if finding.ok else "missing",
+                "name": plain(finding.name),
+                "value": plain(finding.value),
+                "meaning": plain(finding.meaning),
+            }
+            for finding in findings
+        ]
+        lacking = any(finding.required and not finding.ok for finding in findings)
+        tone = "bad" if lacking else "good"
+        return _render(
+            "findings.html", Page(Sides()), title="what this machine offers", tone=tone, lines=lines
+        )
 
 
 @functools.cache

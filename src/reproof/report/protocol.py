@@ -7,7 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from reproof.model.difference import Difference
+from reproof.model.difference import Difference, Outcome
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict, Word
 
@@ -18,10 +19,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         width: Columns of the terminal or page of text; longer names and paths are never cut.
         color: Whether text may hold ANSI colours.
+        accept: The worst outcome of a difference that counts as the same.
     """
 
     width: int = 100
     color: bool = False
+    accept: Outcome = Outcome.EQUIVALENT
 
 
 class Sides(msgspec.Struct, frozen=True):
@@ -74,7 +77,7 @@ class Renderer(Protocol):
 
 @runtime_checkable
 class Display(Protocol):
-    """A renderer that also shows records and lists of them; results of tests have no place for those."""
+    """A renderer that also shows records, lists of them and findings; results of tests have no place for those."""
 
     def record(self, record: Record, identity: str) -> str:
         """The record with the id `identity`."""
@@ -82,4 +85,8 @@ class Display(Protocol):
 
     def rows(self, rows: Sequence[ListedRun]) -> str:
         """A list of runs, in the order given."""
+        ...
+
+    def findings(self, findings: Sequence[Finding]) -> str:
+        """What a machine offers, in the order given."""
         ...

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from reproof.errors import UsageError
-from reproof.model.difference import Difference
+from reproof.model.difference import Difference, Outcome
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report.protocol import Display, ListedRun, Look, Renderer, Sides
@@ -61,16 +62,20 @@ def render_verdict(
     return renderer_for(format, Look(width=width, color=color)).verdict(verdict, record)
 
 
-def render_difference(
+def render_difference(  # noqa: PLR0913  # names a caller may leave out
     difference: Difference,
     format: str,  # noqa: A002
     *,
     sides: Sides = Sides("A", "B"),  # noqa: B008  # immutable
+    accept: Outcome = Outcome.EQUIVALENT,
     width: int = 100,
     color: bool = False,
 ) -> str:
-    """A difference that belongs to no verdict; `sides` names its two sides. See :func:`render_verdict`."""
-    return renderer_for(format, Look(width=width, color=color)).difference(difference, sides)
+    """A difference that belongs to no verdict; see :func:`render_verdict`.
+
+    `sides` names its two sides; up to `accept` it counts as the same (a passed test, a green page).
+    """
+    return renderer_for(format, Look(width=width, color=color, accept=accept)).difference(difference, sides)
 
 
 def render_record(
@@ -98,6 +103,17 @@ def render_list(
 ) -> str:
     """A list of runs, in the order given. Raises UsageError as :func:`render_record` does."""
     return _display(format, Look(width=width, color=color), "a list of runs").rows(rows)
+
+
+def render_findings(
+    findings: Sequence[Finding],
+    format: str,  # noqa: A002
+    *,
+    width: int = 100,
+    color: bool = False,
+) -> str:
+    """What a machine offers. Raises UsageError as :func:`render_record` does."""
+    return _display(format, Look(width=width, color=color), "findings").findings(findings)
 
 
 def _display(format: str, look: Look, what: str) -> Display:  # noqa: A002

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reproof.model.difference import Difference, Outcome
+from reproof.model.finding import Finding
 from reproof.model.policy import Policy
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
@@ -68,6 +69,10 @@ class TextRenderer:
     def rows(self, rows: Sequence[ListedRun]) -> str:
         """A table, one run on a line."""
         return text_record.list_text(rows, self._paint)
+
+    def findings(self, findings: Sequence[Finding]) -> str:
+        """One line for each thing examined, and what follows where it is missing."""
+        return text_record.findings_text(findings, self._width, self._paint)
 
     def _group(self, found: Group, sides: Sides) -> list[str]:
         first, rest = found.foremost(_ROWS)

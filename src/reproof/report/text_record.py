@@ -1,15 +1,16 @@
-"""Records and lists of runs as text."""
+"""Records, lists of runs and findings as text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.report.essentials import artifact_text, essentials, metric_values
 from reproof.report.numbers import seconds_text
 from reproof.report.protocol import ListedRun
 from reproof.report.safe import plain
-from reproof.report.terminal import Paint, columns, pad, pairs
+from reproof.report.terminal import Paint, columns, flow, pad, pairs, wrapped
 from reproof.report.words import date
 
 _ITEMS = 50  # lines of one section
@@ -50,6 +51,18 @@ def list_text(rows: Sequence[ListedRun], paint: Paint) -> str:
         elif (word := rows[number - 1].verdict) is not None:
             padded[6] = paint.verdict(word) + " " * (widths[6] - len(word))
         result.append("  ".join(padded).rstrip())
+    return "\n".join(result) + "\n"
+
+
+def findings_text(findings: Sequence[Finding], width: int, paint: Paint) -> str:
+    """One line for each thing examined, and what follows where it is missing."""
+    widest = max((columns(plain(finding.name)) for finding in findings), default=0)
+    result: list[str] = []
+    for finding in findings:
+        word, style = ("ok", "green") if finding.ok else ("missing", "red" if finding.required else "yellow")
+        head = f"{paint(word, style)}{' ' * (7 - len(word))}  {pad(plain(finding.name), widest)}  "
+        result += flow(head, 7 + 2 + widest + 2, plain(finding.value), width)
+        result += wrapped(plain(finding.meaning), width, 7 + 2 + widest + 2)
     return "\n".join(result) + "\n"
 
 
