@@ -1,0 +1,274 @@
+"""What is installed, read from the `.dist-info` folders themselves, and whether it is what was packed.
+
+Format: https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from base64 import urlsafe_b64decode
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from reproof.environment.requirements import normalise, without_userinfo
+from reproof.model.record import Distribution
+
+_CHUNK = 1 << 20
+#: Written by installers about the installation, not packed with the distribution.
+_INSTALLERS = (
+    "INSTALLER",
+    "REQUESTED",
+    "RECORD",
+    "direct_url.json",
+    "uv_cache.json",
+    "uv_build.json",
+    "RECORD.jws",
+    "RECORD.p7s",
+)
+_BATCH = 256
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A file of a distribution: its path relative to the packages' folder, algorithm, digest."""
+
+    path: str
+    algorithm: str
+    digest: bytes
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is not as it was packed.
+
+    Attributes:
+        distribution: Normalised name of its distribution; empty for files of no distribution.
+        path: Path relative to the packages' folder.
+        how: ``changed``, ``missing``, ``added`` or ``shared`` (a hard link to another place).
+    """
+
+    distribution: str
+    path: str
+    how: str
+
+    def __str__(self) -> str:
+        owner = f" of {self.distribution}" if self.distribution else ""
+        return f"`{self.path}`{owner} {self.how}"
+
+
+def list_distributions(folders: Iterable[Path], project: Path | None = None) -> tuple[Distribution, ...]:
+    """Everything installed in `folders`; the first of a name wins, as in imports.
+
+    Args:
+        folders: Folders that packages are imported from.
+        project: The project's folder; sources within are written ``${PROJECT}/...``.
+    """
+    found: dict[str, Distribution] = {}
+    for folder in folders:
+        for entry in _metadata_folders(folder):
+            item = _read_distribution(entry, project)
+            if item is not None:
+                found.setdefault(item.name, item)
+    return tuple(sorted(found.values(), key=lambda item: item.name))
+
+
+def built_from_source(site_packages: Path) -> tuple[str, ...]:
+    """Distributions that uv built on this machine, as ``name==version``; folders and Git addresses left out."""
+    names = []
+    for entry in _metadata_folders(site_packages):
+        if (entry / "uv_build.json").exists() and not (entry / "direct_url.json").exists():
+            item = _read_distribution(entry, None)
+            names.extend([f"{item.name}=={item.version}"] if item else [])
+    return tuple(sorted(names))
+
+
+def changed_files(site_packages: Path, *, ignore: frozenset[str] = frozenset()) -> list[Change]:
+    """Digest every installed file against the RECORD of its distribution, in parallel.
+
+    Files that share their content with another place by a hard link are reported too: an edit
+    there would be an edit here. Bytecode is left out.
+
+    Args:
+        site_packages: The packages' folder.
+        ignore: Paths (as RECORD has them) not to look at.
+    """
+    wanted = [(name, entry) for name, entry in _all_entries(site_packages) if entry.path not in ignore]
+    wanted.sort(key=lambda item: item[1].path)
+    batches = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
+    with ThreadPoolExecutor(max_workers()) as pool:
+        results = list(pool.map(lambda batch: _check(str(site_packages), batch), batches))
+    changes = [change for result in results for change in result]
+    if not changes:
+        return []
+    owners = Counter(entry.path for _, entry in wanted)
+    wrong = Counter(change.path for change in changes)
+    # Where several distributions own a file, the last one installed wins: one that agrees is enough.
+    return [change for change in changes if wrong[change.path] == owners[change.path]]
+
+
+def recorded_files(site_packages: Path) -> dict[str, tuple[str, Entry]]:
+    """Absolute path of each file that a RECORD names, to its distribution's name and its entry there."""
+    root = str(site_packages)
+    return {
+        os.path.normpath(f"{root}/{entry.path}") if ".." in entry.path else f"{root}/{entry.path}": (
+            name,
+            entry,
+        )
+        for name, entry in _all_entries(site_packages)
+    }
+
+
+def max_workers() -> int:
+    """Threads for work that is half reading, half digesting."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _metadata_folders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name for entry in entries if entry.name.endswith((".dist-info", ".egg-info"))
+            )
+    except OSError:
+        return []
+    return [folder / name for name in names]
+
+
+def _read_distribution(entry: Path, project: Path | None) -> Distribution | None:
+    name, version = _name_and_version(entry)
+    if not name:
+        return None
+    direct = _json(entry / "direct_url.json")
+    information = direct.get("dir_info")
+    return Distribution(
+        name=normalise(name),
+        version=version,
+        record=content_digest(entry) if entry.name.endswith(".dist-info") else None,
+        editable=isinstance(information, dict) and bool(information.get("editable")),
+        source=_source(direct, project),
+    )
+
+
+def _name_and_version(entry: Path) -> tuple[str, str]:
+    for path in (entry / "METADATA", entry / "PKG-INFO", entry):
+        try:
+            with path.open("rb") as file:
+                head = file.read(4096).split(b"\n\n", 1)[0].decode("utf-8", "replace")
+        except OSError:
+            continue
+        fields = dict(
+            line.split(": ", 1) for line in head.splitlines() if line.startswith(("Name: ", "Version: "))
+        )
+        if "Name" in fields:
+            return fields["Name"].strip(), fields.get("Version", "").strip()
+    return "", ""
+
+
+def _source(direct: dict[str, Any], project: Path | None) -> str | None:
+    address = direct.get("url")
+    if not isinstance(address, str):
+        return None
+    versioned = direct.get("vcs_info")
+    if isinstance(versioned, dict):
+        return f"{versioned.get('vcs', 'git')}+{without_userinfo(address)}@{versioned.get('commit_id', '')}"
+    path = address.removeprefix("file://")
+    if project is not None and address.startswith("file://"):
+        if path.rstrip("/") == str(project):
+            return "${PROJECT}"
+        if path.startswith(f"{project}/"):
+            return "${PROJECT}/" + path[len(str(project)) + 1 :]
+    return without_userinfo(address)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def content_digest(entry: Path) -> str | None:
+    """Digest of what a distribution consists of, the same wherever and by whatever it is installed.
+
+    It is the sha256 of the sorted ``path,hash`` lines of RECORD, without what an installer adds:
+    its own notes, scripts (which hold the environment's path) and bytecode.
+    """
+    lines = [
+        f"{item.path},{item.algorithm}={item.digest.hex()}\n"
+        for item in read_record(entry)
+        if not item.path.startswith("../") and item.path.rpartition("/")[2] not in _INSTALLERS
+    ]
+    return (
+        hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+        if lines
+        else None
+    )
+
+
+def read_record(entry: Path) -> list[Entry]:
+    """The files with digests that the RECORD in a `.dist-info` folder names, without bytecode."""
+    try:
+        text = (entry / "RECORD").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return []
+    return [item for row in _rows(text) if (item := _entry(row)) is not None]
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    for line in text.splitlines():
+        yield next(csv.reader([line])) if '"' in line else line.rsplit(",", 2)
+
+
+def _entry(row: list[str]) -> Entry | None:
+    if len(row) < 2 or "=" not in row[1] or row[0].endswith(".pyc"):
+        return None
+    algorithm, _, value = row[1].partition("=")
+    if algorithm not in hashlib.algorithms_guaranteed:
+        return None
+    try:
+        return Entry(row[0], algorithm, urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+    except ValueError:
+        return Entry(row[0], algorithm, b"")
+
+
+def _all_entries(site_packages: Path) -> Iterator[tuple[str, Entry]]:
+    for folder in _metadata_folders(site_packages):
+        name = normalise(_name_and_version(folder)[0])
+        for entry in read_record(folder):
+            yield name, entry
+
+
+def _check(root: str, batch: list[tuple[str, Entry]]) -> list[Change]:
+    """Digest some files; plain system calls, because there are tens of thousands of them."""
+    found = []
+    for name, entry in batch:
+        how = _state(f"{root}/{entry.path}", entry)
+        if how:
+            found.append(Change(distribution=name, path=entry.path, how=how))
+    return found
+
+
+def _state(path: str, entry: Entry) -> str | None:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return "missing"
+    try:
+        state = os.fstat(handle)
+        digester = hashlib.new(entry.algorithm, os.read(handle, _CHUNK), usedforsecurity=False)
+        if state.st_size > _CHUNK:
+            while chunk := os.read(handle, _CHUNK):
+                digester.update(chunk)
+    except OSError:
+        return "missing"
+    finally:
+        os.close(handle)
+    if digester.digest() != entry.digest:
+        return "changed"
+    return "shared" if state.st_nlink > 1 else None

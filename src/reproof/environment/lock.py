@@ -1,0 +1,387 @@
+"""From what a project says about its packages to the exact text that an environment is made from."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from reproof.base.files import write_atomic
+from reproof.base.locations import cache_directory
+from reproof.environment.requirements import Line, normalise, read_lines, without_userinfo
+from reproof.environment.uv import explain, run_uv, uv_environment
+from reproof.environment.values import Interpreter, LockFormat, LockSource, LockText
+from reproof.errors import EnvironmentBuildError, ProjectError
+from reproof.model.event import Emit, Event, silent
+from reproof.model.record import Distribution
+
+
+def make_lock(
+    source: LockSource, python: Interpreter, *, offline: bool = False, emit: Emit = silent
+) -> LockText:
+    """The lock of a project, for one interpreter on this platform.
+
+    What has complete hashes is taken as it stands. What has none is resolved: once, and the
+    resolution is remembered as long as the question stays the same.
+
+    Args:
+        source: What the project says.
+        python: The interpreter that the environment will have.
+        offline: Resolve from uv's cache alone.
+        emit: Told about a resolution, which can take seconds.
+
+    Raises:
+        ProjectError: A file is missing or cannot be read.
+        EnvironmentBuildError: There is no resolution, or a lock file contradicts the project.
+    """
+    resolver = _Resolver(source, python, offline, emit)
+    if source.kind == "uv.lock":
+        return _uv_lock(source, python, offline=offline)
+    if source.kind == "pylock.toml":
+        text = without_userinfo(_read(source.folder / source.file))
+        return LockText(
+            format="pylock.toml",
+            text=text,
+            source=source.file,
+            unhashed=_unhashed_of_pylock(text, source.file),
+        )
+    if source.kind == "pyproject":
+        return _pyproject(source, resolver)
+    return _requirements(source, resolver)
+
+
+def indexes(lock: LockText) -> dict[str, str]:
+    """Variables that hand the credentials of the project's own index addresses to uv."""
+    return {"UV_EXTRA_INDEX_URL": " ".join(lock.private_indexes)} if lock.private_indexes else {}
+
+
+def pins(lock: LockText) -> dict[str, set[str]]:
+    """Versions that a lock names, by normalised name (several where markers choose among them)."""
+    if lock.format == "requirements":
+        found = (
+            (line.name, line.version) for line in read_lines(lock.text.splitlines(), Path(), lock.source)
+        )
+    else:
+        key = "package" if lock.format == "uv.lock" else "packages"
+        packages = _parse(lock.text, lock.source).get(key, [])
+        found = ((normalise(str(item.get("name"))), item.get("version")) for item in packages)
+    versions: dict[str, set[str]] = {}
+    for name, version in found:
+        if name and version:
+            versions.setdefault(name, set()).add(str(version))
+    return versions
+
+
+def disagreements(lock: LockText, distributions: Iterable[Distribution]) -> tuple[str, ...]:
+    """Where a lock names other versions than those installed: a line for each distribution."""
+    versions = pins(lock)
+    return tuple(
+        f"`{lock.source}` has {item.name} {', '.join(sorted(versions[item.name]))}, the environment {item.version}"
+        for item in distributions
+        if item.name in versions and not _same_version(item.version, versions[item.name])
+    )
+
+
+def read_lock_file(path: Path, name: LockFormat) -> LockText:
+    """A lock file as it stands, unchecked: for :func:`disagreements`.
+
+    Raises:
+        ProjectError: It cannot be read.
+    """
+    return LockText(format=name, text=_read(path), source=path.name)
+
+
+def _same_version(version: str, others: set[str]) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    if version in others:
+        return True
+    try:
+        return Version(version) in {Version(other) for other in others}
+    except InvalidVersion:
+        return False
+
+
+def _requirements(source: LockSource, resolver: _Resolver) -> LockText:
+    lines = read_lines(source.lines or (f"-r {source.file}",), source.folder, source.file)
+    lines = [line.at(source.folder) for line in lines]
+    wanted = [line for line in lines if line.requirement]
+    named = {line.name for line in wanted}
+    build = [
+        line for line in read_lines(source.build_lines, source.folder, source.file) if line.name not in named
+    ]
+    options = [line for line in lines if line.option not in (None, "-e")]
+    private = tuple(line.secret for line in options if line.secret)
+    resolver.use(options, private)
+    if all(line.locked for line in wanted):
+        _respect(lines)
+        text = _verbatim(source, lines) if not build else None
+        extra = resolver.resolve(build, [_pin(line) for line in wanted if line.version])
+        text = text if text is not None else _render([*options, *wanted, *extra])
+        return _lock(source, text, [*wanted, *extra], resolved=bool(build), private=private)
+    constraints = [line.text for line in lines if line.constraint and line.option is None]
+    resolved = resolver.resolve([*wanted, *build], constraints)
+    _same_files(wanted, resolved, source)
+    return _lock(source, _render([*options, *resolved]), resolved, resolved=True, private=private)
+
+
+def _pyproject(source: LockSource, resolver: _Resolver) -> LockText:
+    path = source.folder / source.file
+    table = _toml(path)
+    if "project" not in table:
+        raise ProjectError(f"`{source.file}` has no [project] table: it names no packages")
+    resolved = resolver.resolve_project(path)
+    if "build-system" in table or table.get("tool", {}).get("uv", {}).get("package") is True:
+        resolved.append(Line(text="-e .", option="-e", path=source.folder.resolve()))
+    return _lock(source, _render(resolved), resolved, resolved=True)
+
+
+def _lock(
+    source: LockSource, text: str, lines: Sequence[Line], *, resolved: bool, private: tuple[str, ...] = ()
+) -> LockText:
+    unhashed = tuple(f"{line.text}: {_why_unhashed(line)}" for line in lines if not line.hashed)
+    return LockText(
+        format="requirements",
+        text=text,
+        source=source.file,
+        resolved=resolved,
+        unhashed=unhashed,
+        private_indexes=private,
+    )
+
+
+def _why_unhashed(line: Line) -> str:
+    if line.path is not None:
+        return "a folder of the project" if line.path.is_dir() else "a local file"
+    return "from Git, locked by its commit" if line.commit else "no hash is known"
+
+
+def _render(lines: Iterable[Line]) -> str:
+    return "".join(f"{line.render()}\n" for line in lines)
+
+
+def _pin(line: Line) -> str:
+    return f"{line.name}=={line.version}"
+
+
+def _verbatim(source: LockSource, lines: Sequence[Line]) -> str | None:
+    """The file's own text, if one file is all there is and nothing in it had to be changed."""
+    if source.lines and len(source.lines) != 1:
+        return None
+    only = source.lines[0] if source.lines else f"-r {source.file}"
+    if not only.startswith("-r ") or any(line.path or line.secret or line.constraint for line in lines):
+        return None
+    path = source.folder / only[3:].strip()
+    text = _read(path)
+    own = read_lines(
+        [row for row in text.splitlines() if not row.lstrip().startswith(("-r", "--req"))],
+        path.parent,
+        path.name,
+    )
+    return text if len(own) == len(lines) else None
+
+
+def _respect(lines: Sequence[Line]) -> None:
+    """A pinned version that a constraints file forbids is an error; else constraints add nothing to pins."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    pins = {line.name: line.version for line in lines if line.requirement and line.version}
+    for line in lines:
+        if not line.constraint or line.name not in pins:
+            continue
+        try:
+            allowed = Requirement(line.text)
+        except InvalidRequirement:
+            continue
+        applies = allowed.marker is None or allowed.marker.evaluate()
+        if applies and not allowed.specifier.contains(str(pins[line.name]), prereleases=True):
+            raise ProjectError(f"`{line.name}=={pins[line.name]}` contradicts the constraint `{line.text}`")
+
+
+def _same_files(wanted: Sequence[Line], resolved: Sequence[Line], source: LockSource) -> None:
+    """Hashes that the project does give must be among those of the resolution."""
+    found = {line.name: line for line in resolved}
+    for line in wanted:
+        other = found.get(line.name)
+        if line.hashes and other is not None and other.hashes and not set(line.hashes) & set(other.hashes):
+            raise EnvironmentBuildError(
+                f"hash mismatch: `{line.text}` is not the file that the lock names",
+                details=[
+                    ("source", source.file),
+                    ("expected", " ".join(line.hashes)),
+                    ("got", " ".join(other.hashes)),
+                ],
+                hint="if the new file is wanted, lock again; if not, find out who changed the package",
+            )
+
+
+class _Resolver:
+    """Asks uv for the exact versions and hashes, and remembers the answer."""
+
+    def __init__(self, source: LockSource, python: Interpreter, offline: bool, emit: Emit) -> None:
+        self._source = source
+        self._python = python
+        self._offline = offline
+        self._emit = emit
+        self._options: list[Line] = []
+        self._env = uv_environment()
+
+    def use(self, options: list[Line], private: Sequence[str]) -> None:
+        """Take index options from the project's files; `private` are the addresses with credentials."""
+        self._options = options
+        if private:
+            self._env = uv_environment(UV_EXTRA_INDEX_URL=" ".join(private))
+
+    def resolve(self, wanted: Sequence[Line], constraints: Sequence[str]) -> list[Line]:
+        """Every distribution that `wanted` leads to and `constraints` do not pin already."""
+        if not wanted:
+            return []
+        text = _render(
+            msgspec.structs.replace(line, text=line.secret or line.text, hashes=()) for line in wanted
+        )
+        text = _render(self._options) + text
+        local = any(line.path for line in wanted)
+        lines = self._ask(["-"], text, constraints, remember=not local)
+        pinned = {
+            normalise(constraint.partition("==")[0]) for constraint in constraints if "==" in constraint
+        }
+        asked = {line.name for line in wanted}
+        return [
+            line for line in lines if line.requirement and (line.name not in pinned or line.name in asked)
+        ]
+
+    def resolve_project(self, path: Path) -> list[Line]:
+        """Every distribution that a pyproject.toml leads to, the project itself left out."""
+        choice = [word for extra in self._source.extras for word in ("--extra", extra)]
+        choice += [word for group in self._source.groups or () for word in ("--group", group)]
+        remember = "sources" not in _toml(path).get("tool", {}).get("uv", {})
+        lines = self._ask([path.name, *choice], "", (), remember=remember)
+        return [line for line in lines if line.requirement]
+
+    def _ask(
+        self, arguments: list[str], text: str, constraints: Sequence[str], *, remember: bool
+    ) -> list[Line]:
+        question = "\n".join([*arguments, text, *constraints, self._circumstances()])
+        memory = cache_directory() / "resolutions" / f"{hashlib.sha256(question.encode()).hexdigest()}.txt"
+        answer = _recall(memory) if remember else None
+        if answer is None:
+            answer = self._compile(arguments, text, constraints)
+            if remember:
+                _keep(memory, answer)
+        lines = read_lines(answer.splitlines(), self._source.folder, self._source.file)
+        return [line.at(self._source.folder) for line in lines]
+
+    def _compile(self, arguments: list[str], text: str, constraints: Sequence[str]) -> str:
+        self._emit(Event(kind="start", subject="lock", message=f"resolving `{self._source.file}`"))
+        command = [
+            "pip",
+            "compile",
+            *arguments,
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+            "--quiet",
+        ]
+        command += ["--python", str(self._python.path)] + (["--offline"] if self._offline else [])
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:
+            held.write("\n".join(constraints))
+            held.flush()
+            command += ["--constraint", held.name] if constraints else []
+            done = run_uv(*command, cwd=self._source.folder, env=self._env, stdin=text.encode())
+        if not done.ok:
+            raise explain(done, f"resolve the packages of `{self._source.file}`", self._source.file)
+        self._emit(Event(kind="finish", subject="lock", message=f"resolved `{self._source.file}`"))
+        return done.text
+
+    def _circumstances(self) -> str:
+        """What else decides the answer: the interpreter, the indexes, and settings for uv."""
+        build = self._python.build
+        facts = [build.version, build.implementation, build.platform]
+        facts += sorted(f"{name}={value}" for name, value in self._env.items() if name.startswith("UV_"))
+        for name in ("pyproject.toml", "uv.toml"):
+            path = self._source.folder / name
+            facts.append(path.read_text("utf-8", "replace") if path.is_file() else "")
+        return "\n".join(facts)
+
+
+def _recall(memory: Path) -> str | None:
+    try:
+        return memory.read_text("utf-8")
+    except OSError:
+        return None
+
+
+def _keep(memory: Path, answer: str) -> None:
+    try:
+        write_atomic(memory, answer.encode())
+    except OSError:
+        pass  # resolving again costs time, not truth
+
+
+def _uv_lock(source: LockSource, python: Interpreter, *, offline: bool) -> LockText:
+    path = source.folder / source.file
+    text = _read(path)
+    command = ["lock", "--check", "--python", str(python.path), "--project", str(path.parent)]
+    done = run_uv(*command, "--offline", cwd=source.folder)
+    if not done.ok and not offline:
+        done = run_uv(*command, cwd=source.folder)
+    undecided = offline and b"network was disabled" in done.stderr
+    if not done.ok and not undecided:
+        raise EnvironmentBuildError(
+            "the lock does not match pyproject.toml",
+            details=[("lock", source.file), ("uv", done.complaint)],
+            hint="run `uv lock`",
+        )
+    return LockText(
+        format="uv.lock", text=text, source=source.file, unhashed=_unhashed_of_uv_lock(text, source.file)
+    )
+
+
+def _unhashed_of_uv_lock(text: str, name: str) -> tuple[str, ...]:
+    found = []
+    for package in _parse(text, name).get("package", []):
+        source = package.get("source", {})
+        if place := source.get("directory") or source.get("editable") or source.get("path"):
+            found.append(f"{package.get('name')}: from the folder `{place}` of the project")
+        elif "git" in source:
+            found.append(f"{package.get('name')}: from Git, locked by its commit")
+    return tuple(found)
+
+
+def _unhashed_of_pylock(text: str, name: str) -> tuple[str, ...]:
+    found = []
+    for package in _parse(text, name).get("packages", []):
+        if "directory" in package:
+            found.append(
+                f"{package.get('name')}: from the folder `{package['directory'].get('path')}` of the project"
+            )
+        elif "vcs" in package:
+            found.append(f"{package.get('name')}: from Git, locked by its commit")
+    return tuple(found)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ProjectError(
+            f"cannot read `{path.name}`: {error.strerror or error}", details=[("path", str(path))]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"`{path.name}` is not UTF-8 text", details=[("path", str(path))]) from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    return _parse(_read(path), path.name)
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(f"`{name}` is not TOML: {error}") from error

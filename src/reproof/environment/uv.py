@@ -1,0 +1,134 @@
+"""The uv program: found beside us, run without the user's surprises, its complaints translated."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from reproof.base.git import without_secrets
+from reproof.base.programs import Completed, call
+from reproof.errors import EnvironmentBuildError
+
+#: Variables of uv that say where packages come from and how to reach it. All others, which would
+#: change what is installed or how (UV_LINK_MODE, UV_NO_VERIFY_HASHES, UV_PROJECT_ENVIRONMENT ...),
+#: are not handed on.
+_KEPT = re.compile(
+    r"UV_(CACHE_DIR|CONFIG_FILE|DEFAULT_INDEX|INDEX(_.+)?|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|KEYRING_PROVIDER"
+    r"|NATIVE_TLS|SYSTEM_CERTS|OFFLINE|HTTP_.+|REQUEST_TIMEOUT|CONCURRENT_.+|INSECURE_HOST|CREDENTIALS_DIR"
+    r"|PYTHON_INSTALL_DIR|TORCH_BACKEND|EXCLUDE_NEWER)"
+)
+
+_MISMATCH = re.compile(
+    r"Hash mismatch for `(?P<what>[^`]+)`\s+Expected:\s+(?P<expected>.*?)\s+Computed:\s+(?P<got>(?:\w+:\w+\s*)+)",
+    re.DOTALL,
+)
+_NO_WHEEL = re.compile(
+    r"`?(?P<what>[\w.\-]+(?:==[^\s`]+)?)`? (?:has no usable wheels|can't be installed because it is marked as `--no-build`)"
+)
+_BUILD = re.compile(r"Failed to build `(?P<what>[^`]+)`")
+_OFFLINE = ("network was disabled", "network connectivity is disabled")
+
+
+def find_uv() -> Path:
+    """The uv program that was installed with reproof.
+
+    Raises:
+        EnvironmentBuildError: The package `uv` has lost its program.
+    """
+    from uv import find_uv_bin
+
+    try:
+        return Path(find_uv_bin())
+    except FileNotFoundError as error:
+        raise EnvironmentBuildError(
+            "cannot find the program of the package `uv`", hint="pip install --force-reinstall uv"
+        ) from error
+
+
+def uv_environment(**changes: str) -> dict[str, str]:
+    """Our environment variables as uv may see them: its sources of packages, none of its other switches.
+
+    Args:
+        changes: Variables set on top.
+    """
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if (not name.startswith("UV_") or _KEPT.fullmatch(name))
+        and name not in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
+    }
+    env.update(UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", NO_COLOR="1", **changes)
+    return env
+
+
+def run_uv(
+    *arguments: str | Path, cwd: Path, env: dict[str, str] | None = None, stdin: bytes | None = None
+) -> Completed:
+    """Run uv in `cwd` and hand back what it said; a failure is not raised.
+
+    Args:
+        arguments: Command and options.
+        cwd: Where relative paths start and uv looks for its settings.
+        env: Variables; :func:`uv_environment` by default.
+        stdin: What it reads.
+    """
+    return call([find_uv(), *arguments], cwd=cwd, env=uv_environment() if env is None else env, stdin=stdin)
+
+
+def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
+    """The error that a failed uv command deserves.
+
+    Args:
+        done: The failed command.
+        what: What was to be done, as in "cannot ...".
+        source: The file of the project that asked for it.
+    """
+    words = without_secrets(done.stderr.decode("utf-8", "replace"))
+    if match := _MISMATCH.search(words):
+        return _hash_error(match, source)
+    if match := _NO_WHEEL.search(words):
+        return EnvironmentBuildError(
+            f"`{match['what']}` has no wheel for this Python and platform, and building it was refused",
+            details=[("source", source), ("uv", _last_lines(words))],
+        )
+    if match := _BUILD.search(words):
+        return EnvironmentBuildError(
+            f"cannot build `{without_secrets(match['what'])}` from source",
+            details=[("source", source), ("uv", _last_lines(words))],
+            hint="the output of the build is above; a wheel, or the system packages that it asks for, would cure it",
+        )
+    if any(sign in words for sign in _OFFLINE):
+        return EnvironmentBuildError(
+            f"cannot {what} offline: packages are missing from uv's cache",
+            details=[("source", source), ("uv", _last_lines(words))],
+            hint="run it once without `--offline`, or with UV_OFFLINE unset",
+        )
+    return EnvironmentBuildError(f"cannot {what}", details=[("source", source), ("uv", _last_lines(words))])
+
+
+def no_wheel(done: Completed) -> str | None:
+    """Name of the distribution that a command failed for because it has no wheel, else None."""
+    match = _NO_WHEEL.search(done.stderr.decode("utf-8", "replace"))
+    return match["what"].partition("==")[0] if match else None
+
+
+def _hash_error(match: re.Match[str], source: str) -> EnvironmentBuildError:
+    expected, got = (" ".join(match[part].split()) for part in ("expected", "got"))
+    return EnvironmentBuildError(
+        f"hash mismatch: `{match['what']}` is not the file that the lock names",
+        details=[("source", source), ("expected", expected), ("got", got)],
+        hint="if the new file is wanted, lock again; if not, find out who changed the package",
+    )
+
+
+def _last_lines(words: str, count: int = 16) -> str:
+    lines = [line for line in words.strip().splitlines() if line.strip() and not line.startswith("Using ")]
+    return "\n".join(lines[-count:])
+
+
+def cache_folder() -> Path:
+    """Folder of uv's package cache (it need not exist)."""
+    if named := os.environ.get("UV_CACHE_DIR"):
+        return Path(named).expanduser().absolute()
+    return Path(run_uv("cache", "dir", cwd=Path("/")).text.strip())

@@ -1,0 +1,104 @@
+"""What every runner takes and gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from reproof.model.recipe import Recipe
+
+Level = Literal["none", "process", "bubblewrap"]
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is watched.
+
+    Attributes:
+        stdout: File that standard output is written to; None keeps no copy.
+        stderr: The same for standard error.
+        echo: Pass both on to our own standard output and error as they come.
+        terminal: Give the child a pseudo-terminal for each of its two outputs that is passed on to
+            a terminal of ours, so that progress bars survive. Both then share one stream, and one log.
+        timeout: Seconds after which the run is ended; None for never.
+        grace: Seconds between asking a run to end and killing it.
+        end_left_behind: Kill processes that the run leaves behind in its session; else they live on.
+    """
+
+    stdout: Path | None = None
+    stderr: Path | None = None
+    echo: bool = False
+    terminal: bool = False
+    timeout: float | None = None
+    grace: float = 10.0
+    end_left_behind: bool = False
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out of a stream: BLAKE3 digest in hexadecimal, bytes, and the file that keeps it."""
+
+    digest: str
+    size: int
+    path: Path | None = None
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has ended.
+
+    Attributes:
+        status: Exit status as a shell gives it: 0 to 255, 128 + n after signal n, 127 not found,
+            126 not executable.
+        signal: The signal that ended it, None after an ordinary end.
+        started: ISO 8601, in UTC.
+        seconds: Wall time.
+        cpu_seconds: User and system time of the process and the descendants it waited for.
+        peak_memory: Bytes, of the largest of these processes; Linux counts from what we ourselves had
+            when starting it.
+        stdout: Standard output, None where nobody looked.
+        stderr: Standard error; the same as `stdout` for a shared pseudo-terminal.
+        timed_out: It was ended because its time was up.
+        interrupted: The signal to us that ended it, None otherwise.
+        left_behind: Processes that it left behind and that were killed.
+        problem: Why it could not be started (`status` 126 or 127), None otherwise.
+    """
+
+    status: int
+    signal: int | None = None
+    started: str
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    stdout: Output | None = None
+    stderr: Output | None = None
+    timed_out: bool = False
+    interrupted: int | None = None
+    left_behind: int = 0
+    problem: str | None = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """We were told to stop (Ctrl-C, SIGTERM, SIGHUP), and the run has ended because of it.
+
+    Attributes:
+        execution: The run as far as it came.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        super().__init__()
+        self.execution = execution
+
+
+class Runner(Protocol):
+    """Runs a recipe at one level of isolation."""
+
+    level: Level
+
+    def run(self, recipe: Recipe, watch: Watch) -> Execution:
+        """Run `recipe` to its end.
+
+        Raises:
+            ExecutionError: Its folder is missing, a log cannot be written, or the isolation fails.
+            Interrupted: We were told to stop.
+        """
+        ...  # pragma: no cover

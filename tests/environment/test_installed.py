@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from reproof.environment.installed import (
+    built_from_source,
+    changed_files,
+    content_digest,
+    list_distributions,
+    read_record,
+)
+
+HELLO = "sha256=LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ"  # of "hello"
+
+
+@pytest.fixture
+def site(tmp_path):
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    def add(name, rows, version="1.0", **files):
+        info = folder / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nName: not this\n"
+        )
+        (info / "RECORD").write_text("".join(f"{row}\n" for row in rows))
+        for file, text in files.items():
+            (info / f"{file}.json").write_text(json.dumps(text))
+        return info
+
+    folder_and_add = type("Site", (), {"folder": folder, "add": staticmethod(add)})
+    (folder / "a.py").write_text("hello")
+    return folder_and_add
+
+
+def test_a_distribution_is_read_from_its_folder(site):
+    site.add(
+        "My_Package",
+        [f"a.py,{HELLO},5"],
+        direct_url={
+            "url": "https://u:p@example.org/p.git",
+            "vcs_info": {"vcs": "git", "commit_id": "c0ffee"},
+        },
+    )
+    (item,) = list_distributions([site.folder])
+    assert (item.name, item.version) == ("my-package", "1.0")
+    assert item.source == "git+https://example.org/p.git@c0ffee"
+    assert not item.editable
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("file:///p/project", "${PROJECT}"),
+        ("file:///p/project/lib", "${PROJECT}/lib"),
+        ("file:///p/projects", "file:///p/projects"),
+    ],
+)
+def test_sources_within_the_project_have_no_machine_in_them(site, address, source):
+    from pathlib import Path
+
+    site.add("pkg", [], direct_url={"url": address, "dir_info": {"editable": True}})
+    (item,) = list_distributions([site.folder], Path("/p/project"))
+    assert (item.source, item.editable) == (source, True)
+
+
+def test_the_content_digest_does_not_depend_on_the_installer(site):
+    rows = [f"a.py,{HELLO},5", f'"b,c.py",{HELLO},5']
+    one = site.add("one", [*rows, "one-1.0.dist-info/RECORD,,"])
+    extra = [
+        f"../../../bin/go,{HELLO},5",
+        f"two-1.0.dist-info/INSTALLER,{HELLO},5",
+        "__pycache__/a.pyc,,",
+        f"a.pyc,{HELLO},5",
+    ]
+    two = site.add("two", [*extra, *reversed(rows)])
+    assert content_digest(one) == content_digest(two)
+    three = site.add("three", rows[:1])
+    assert content_digest(three) != content_digest(one)
+
+
+def test_the_first_folder_wins(site, tmp_path):
+    site.add("pkg", [], version="2.0")
+    other = tmp_path / "other" / "pkg-1.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Name: pkg\nVersion: 1.0\n")
+    assert [item.version for item in list_distributions([other.parent, site.folder])] == ["1.0"]
+
+
+def test_eggs_are_listed_without_a_record(site):
+    (site.folder / "old-0.1.egg-info").write_text("Metadata-Version: 1.1\nName: old\nVersion: 0.1\n")
+    (site.folder / "broken-0.1.dist-info").mkdir()
+    assert [
+        (item.name, item.record) for item in list_distributions([site.folder, site.folder / "nowhere"])
+    ] == [("old", None)]
+
+
+@pytest.mark.parametrize(
+    ("row", "how"),
+    [
+        (f"a.py,{HELLO},5", None),
+        ("a.py,,", None),
+        ("a.py,sha256=AAAA,5", "changed"),
+        ("a.py,sha256=!!!,5", "changed"),
+        ("a.py,md6=AAAA,5", None),
+        (f"b.py,{HELLO},5", "missing"),
+        (f"folder,{HELLO},5", "missing"),
+    ],
+)
+def test_files_against_their_record(site, row, how):
+    (site.folder / "folder").mkdir()
+    site.add("pkg", [row])
+    assert [change.how for change in changed_files(site.folder)] == ([how] if how else [])
+
+
+def test_large_files_are_read_whole(site):
+    (site.folder / "big").write_bytes(b"x" * (3 << 20))
+    site.add("pkg", ["big,sha256=mT5BdE0_fnV0k3v5bJhXVe7pOTUrHPrSZVcUOJkkV7U,1"])
+    assert [str(change) for change in changed_files(site.folder)] == ["`big` of pkg changed"]
+
+
+def test_a_hard_link_is_told(site, tmp_path):
+    site.add("pkg", [f"a.py,{HELLO},5"])
+    os.link(site.folder / "a.py", tmp_path / "elsewhere")
+    assert [change.how for change in changed_files(site.folder)] == ["shared"]
+
+
+def test_one_owner_that_agrees_is_enough(site):
+    site.add("one", [f"a.py,{HELLO},5"])
+    site.add("two", ["a.py,sha256=AAAA,5"])
+    assert changed_files(site.folder) == []
+
+
+def test_undecodable_names_survive(site):
+    info = site.add("pkg", [])
+    (info / "RECORD").write_bytes(b"caf\xe9.py," + HELLO.encode() + b",5\n")
+    assert read_record(info)[0].path == "caf\udce9.py"
+    assert content_digest(info) is not None
+    assert changed_files(site.folder)[0].how == "missing"
+
+
+def test_what_was_built_here(site):
+    site.add("gamma", [], uv_build={})
+    site.add("local", [], uv_build={}, direct_url={"url": "file:///x"})
+    assert built_from_source(site.folder) == ("gamma==1.0",)
