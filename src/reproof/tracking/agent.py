@@ -11,6 +11,7 @@ import msgspec
 from reproof.base.programs import call
 from reproof.errors import ReproofError, TrackingError
 from reproof.tracking import sqlite
+from reproof.tracking.address import without_secrets
 from reproof.tracking.installation import Installation, clean_environment, find_installation
 from reproof.tracking.values import Access, Finish, Finished
 
@@ -40,7 +41,8 @@ def finish_by_agent(finish: Finish, access: Access) -> Finished:
             raise TrackingError(
                 f"cannot write to the MLflow store: {answer['reason']}", details=[("store", finish.uri)]
             )
-        reasons.append(f"mlflow {installation.version} of `{installation.python}`: {answer['reason']}")
+        reason = without_secrets(answer["reason"])
+        reasons.append(f"mlflow {installation.version} of `{installation.python}`: {reason}")
         if run_id and not finish.run_id:
             # A run was made before it failed: whoever goes on must not make another one.
             finish = msgspec.structs.replace(finish, run_id=run_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,6 +12,9 @@ from reproof.errors import TrackingError
 from reproof.tracking.agent import finish_by_agent
 from reproof.tracking.lookup import local_folder
 from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish, Finished, Run
+
+if TYPE_CHECKING:
+    from reproof.tracking.rest import RestClient
 
 _OPEN = ("RUNNING", "SCHEDULED")
 
@@ -46,12 +51,15 @@ class _Server:
     """One finish over REST."""
 
     def __init__(self, finish: Finish, access: Access) -> None:
-        from reproof.tracking.rest import RestClient
-
         self._finish = finish
         self._access = access
-        self._client = RestClient(access.address, access.environment)
         self._run: Run | None = None
+
+    @cached_property
+    def _client(self) -> RestClient:
+        from reproof.tracking.rest import RestClient
+
+        return RestClient(self._access.address, self._access.environment)
 
     def write(self) -> Finished:
         try:

@@ -45,7 +45,9 @@ def find_run(access: Access, prefix: str) -> Run:
         return (exact or found)[0]
     where = access.address.uri
     if not found:
-        raise TrackingError(f"no run `{prefix}` in `{where}`")
+        raise TrackingError(
+            f"no run `{prefix}` in `{where}`", hint="pass `--tracking-uri` if it is in another store"
+        )
     some = ", ".join(run.run_id for run in found[:5])
     raise TrackingError(
         f"`{prefix}` is the beginning of {len(found)} runs in `{where}`",

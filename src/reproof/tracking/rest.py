@@ -53,7 +53,7 @@ class RestClient:
         timeout: Seconds that one request may take.
 
     All methods raise TrackingError when the server cannot be reached, and RestError when it answers
-    with an error.
+    with an error; the constructor when a certificate cannot be read.
     """
 
     def __init__(self, address: Address, environment: Mapping[str, str], timeout: float = 30.0) -> None:
@@ -292,7 +292,14 @@ def _authorization(user: str | None, password: str | None, environment: Mapping[
 
 
 def _tls(environment: Mapping[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None)
+    file = environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None
+    try:
+        context = ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise TrackingError(
+            f"cannot read the certificate `{file}`",
+            details=[("named by", "MLFLOW_TRACKING_SERVER_CERT_PATH"), ("reason", str(error))],
+        ) from error
     if environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
