@@ -17,6 +17,8 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import array_samples
+
 DATE = (1980, 1, 1, 0, 0, 0)
 LINES = b"".join(b"%d,%d,word %d\n" % (number, number * number, number) for number in range(40))
 
@@ -75,9 +77,9 @@ def tarred(
 
 
 def zstandard(data: bytes) -> bytes:
-    import pyarrow
+    import pyarrow as pa
 
-    return pyarrow.compress(data, codec="zstd", asbytes=True)
+    return pa.compress(data, codec="zstd", asbytes=True)
 
 
 MEMBERS = [("a.txt", LINES), ("folder/b.json", b'{"b": [1, 2.5, "x"]}'), ("c.bin", bytes(range(256)))]
@@ -247,6 +249,7 @@ SAMPLES: dict[str, Callable[[Path], list[Path]]] = {
     "xz": _compressed(".xz", lzma.compress),
     "zstd": _compressed(".zst", zstandard),
     "folder": _folder,
+    **array_samples.SAMPLES,
 }
 
 
@@ -285,4 +288,5 @@ CONTENT: dict[str, Callable[[Path], tuple[Path, list[int]]]] = {
     "tar": _content("a.tar", tarred([("a.bin", LINES)]), LINES),
     "gzip": _content("a.bin.gz", gzip.compress(LINES, compresslevel=0, mtime=0), LINES),
     "zstd": _content("a.bin.zst", zstandard(bytes(range(256))), bytes(range(256))),
+    **array_samples.CONTENT,
 }

@@ -64,6 +64,19 @@ TABLE: tuple[Entry, ...] = (
         "reproof.compare.requirements:EnvironmentFileComparator",
         suffixes=("conda.yaml", "conda.yml", "python_env.yaml", "environment.yml"),
     ),
+    Entry("npy", "reproof.compare.arrays:NpyComparator", magics=(b"\x93NUMPY",)),
+    Entry(
+        "npz",
+        "reproof.compare.arrays:NpzComparator",
+        magics=(b"PK\x03\x04", b"PK\x05\x06"),
+    ),
+    Entry(
+        "safetensors",
+        "reproof.compare.safetensors:SafetensorsComparator",
+        magics=(b"{",),
+        offset=8,
+        suffixes=(".safetensors",),
+    ),
     Entry("jsonl", "reproof.compare.structured:JsonLinesComparator", suffixes=(".jsonl", ".ndjson")),
     Entry(
         "yaml",
