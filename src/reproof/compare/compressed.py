@@ -64,7 +64,7 @@ class Bzip2Comparator:
     def compare(self, expected: Source, actual: Source, subject: str, context: Context) -> Difference:
         """One child: the content."""
         pair = _Pair(expected, actual, (Header(), Header()))
-        return pair.compare(self.name, lambda file: cast("BinaryIO", bz2.BZ2File(file)), subject, context)
+        return pair.compare(self.name, _open_bzip2, subject, context)
 
 
 class XzComparator:
@@ -79,7 +79,7 @@ class XzComparator:
     def compare(self, expected: Source, actual: Source, subject: str, context: Context) -> Difference:
         """One child: the content."""
         pair = _Pair(expected, actual, (Header(), Header()))
-        return pair.compare(self.name, lambda file: cast("BinaryIO", _Xz(file)), subject, context)
+        return pair.compare(self.name, _open_xz, subject, context)
 
 
 class ZstdComparator:
@@ -165,21 +165,31 @@ def _open_gzip(file: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb"))
 
 
+def _open_bzip2(file: BinaryIO) -> BinaryIO:
+    return cast("BinaryIO", _Streams(file, bz2.BZ2Decompressor))
+
+
+def _open_xz(file: BinaryIO) -> BinaryIO:
+    return cast("BinaryIO", _Streams(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)))
+
+
 def _open_zstd(file: BinaryIO) -> BinaryIO:
     import pyarrow as pa
 
     return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
 
 
-class _Xz:
-    """Streams of xz one after the other, with a bound on the decompressor's memory.
+class _Streams:
+    """Compressed streams one after the other, to the last byte, with a bound on the memory.
 
-    The reader of the standard library has no such bound, and a file may ask for 4 GiB.
+    The readers of the standard library pass over what follows a bzip2 stream, and have no bound on
+    the memory that an xz file may ask for (4 GiB).
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, new: Callable[[], Any]) -> None:
         self._file = file
-        self._decompressor: lzma.LZMADecompressor | None = None
+        self._new = new
+        self._decompressor: Any = None
         self._rest = b""
         self._begin(b"")
 
@@ -199,7 +209,8 @@ class _Xz:
                 data, self._rest = self._rest or self._file.read(_CHUNK), b""
                 if not data:
                     raise EOFError("the end of the stream is missing")
-            if out := self._decompressor.decompress(data, count):
+            out: bytes = self._decompressor.decompress(data, count)
+            if out:
                 return out
         return b""
 
@@ -211,7 +222,7 @@ class _Xz:
             if not rest:
                 return
         self._rest = rest
-        self._decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
+        self._decompressor = self._new()
 
 
 def _gzip_header(side: Source) -> Header:

@@ -27,6 +27,7 @@ def held(stream: BinaryIO, name: str, context: Context) -> Iterator[Source]:
     Raises:
         LimitError: Decompression yields more than the limits allow.
     """
+    context.spending.expand(0)  # one bomb was enough
     head = bytearray()
     while len(head) <= context.limits.max_bytes_held:
         chunk = stream.read(_CHUNK)

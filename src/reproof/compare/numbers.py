@@ -44,9 +44,10 @@ def compare_numbers(
         return _compare_fractions(Fraction(expected), Fraction(actual), tolerance)
     if isinstance(expected, float) and isinstance(actual, float):
         return _compare_floats(expected, actual, tolerance, bits)
-    if not (math.isfinite(expected) and math.isfinite(actual)):
+    real = expected if isinstance(expected, float) else float(actual)
+    if not math.isfinite(real):
         return Outcome.DIFFERENT, {}
-    if expected == actual and math.copysign(1, expected) == math.copysign(1, actual):
+    if expected == actual and (real != 0 or math.copysign(1, real) > 0):
         return Outcome.EQUIVALENT, {}
     return _compare_fractions(Fraction(expected), Fraction(actual), tolerance)
 

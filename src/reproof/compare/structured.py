@@ -113,7 +113,8 @@ def _compare(
     walk.root = "further documents"
     compare_trees(trees[0][both:], trees[1][both:], context, walk)
     if walk.parts.outcome < Outcome.UNKNOWN:
-        walk.names.update(_layout(kind, one, two, walk.names))
+        exact = walk.parts.outcome <= Outcome.EQUIVALENT
+        walk.names.update(_layout(kind, one, two, walk.names, exact=exact))
     return _finish(kind, walk, subject, {})
 
 
@@ -128,8 +129,11 @@ def _finish(kind: str, walk: Walk, subject: str, evidence: dict[str, Any]) -> Di
     return walk.parts.difference(subject, kind=kind, summary=summary, canonicalised=names, evidence=evidence)
 
 
-def _layout(kind: str, one: bytes, two: bytes, found: set[str]) -> set[str]:
-    """What else was set aside, seen from how often its characters occur on the two sides."""
+def _layout(kind: str, one: bytes, two: bytes, found: set[str], *, exact: bool) -> set[str]:
+    """What else was set aside, seen from how often its characters occur on the two sides.
+
+    `exact` says that no value differs, so that something must have been.
+    """
     names = set()
     if kind == "json":
         if one.count(b"\\") != two.count(b"\\"):
@@ -138,7 +142,7 @@ def _layout(kind: str, one: bytes, two: bytes, found: set[str]) -> set[str]:
             names.add("encoding")
     if [one.count(blank) for blank in (b" ", b"\t", b"\r", b"\n")] != [
         two.count(blank) for blank in (b" ", b"\t", b"\r", b"\n")
-    ] or not (names or found):
+    ] or (exact and not (names or found)):
         names.add("layout" if kind == "json" else f"{kind} layout and comments")
     return names
 
@@ -172,7 +176,8 @@ def _compare_line(number: int, one: bytes, two: bytes, context: Context, walk: W
     before = set(walk.names)
     compare_trees(*trees, context, walk)
     if walk.names == before:
-        walk.names.update(_layout("json", one, two, set()) if walk.parts.outcome < Outcome.CLOSE else ())
+        exact = walk.parts.outcome <= Outcome.EQUIVALENT
+        walk.names.update(_layout("json", one, two, set(), exact=True) if exact else ())
 
 
 def _line_of_one_side(number: int, *, gone: bool) -> Difference:
