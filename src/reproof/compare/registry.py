@@ -91,6 +91,11 @@ TABLE: tuple[Entry, ...] = (
         suffixes=(".json", ".ipynb", ".geojson"),
     ),
     Entry(
+        "torch-legacy",
+        "reproof.compare.torch_files:LegacyTorchComparator",
+        magics=(b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46",),
+    ),
+    Entry(
         "pickle",
         "reproof.compare.pickles.comparator:PickleComparator",
         magics=(
@@ -108,6 +113,7 @@ TABLE: tuple[Entry, ...] = (
         "tar", "reproof.compare.archives:TarComparator", magics=(b"ustar",), offset=257, suffixes=(".tar",)
     ),
     Entry("wheel", "reproof.compare.wheels:WheelComparator", suffixes=(".whl",)),
+    Entry("torch", "reproof.compare.torch_files:TorchComparator", magics=(b"PK\x03\x04",)),
     Entry("skops", "reproof.compare.skops:SkopsComparator", magics=(b"PK\x03\x04",)),
     Entry(
         "zip",

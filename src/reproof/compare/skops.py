@@ -212,6 +212,11 @@ def _key(text: str, kind: str) -> Any:
 def _object(loader: str, owner: Global, state: dict[str, Any]) -> Thing:
     """An object: what its content, a dict, holds are its attributes; all else is kept beside them."""
     thing = Thing(loader, owner, [])
+    listed = state.get("content")
+    if isinstance(listed, list):
+        thing.items = [_wrapped(each) for each in listed]
+        thing.attributes = {key: _wrapped(state[key]) for key in state if key not in (*_ABOUT, "content")}
+        return thing
     names = {key: _wrapped(value) for key, value in state.items() if key not in _ABOUT}
     content = state.get("content")
     inner = _dict(content) if isinstance(content, dict) and content.get("__loader__") == "DictNode" else None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BLOCK = 8 << 20  # bytes of one side that are looked at together
 _MAX_FIELDS = 64  # fields of structured elements that are reported one by one
 _MAX_INDEX = 1 << 62
+_FAR = 1_000_000  # ulp: beyond it the number of them says nothing to anybody
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _summary(tensor: Tensor, distance: Distance, facts: dict[str, Any]) -> str:
     text = f"{distance.differing:,} of {tensor.count:,} elements differ"
     if "max_abs" in facts:
         text += f", by at most {facts['max_abs']:.3g}"
-        if "max_ulp" in facts:
+        if facts.get("max_ulp", _FAR) < _FAR:
             text += f" ({facts['max_ulp']:,} ulp)"
     return f"{text}, first at {facts['first_index']}" if tensor.shape else text
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reproof.compare.pickles.comparing import Sides
-from reproof.compare.pickles.folding import Folder
 from reproof.compare.pickles.nodes import Raw
 from reproof.compare.pickles.reading import Content, looks_like_pickle, opened, read_all
 from reproof.compare.protocol import Context, Source
+from reproof.compare.torch_legacy import torch_folder
 from reproof.model.difference import Difference, Outcome
 
 
@@ -21,11 +21,12 @@ class PickleComparator:
 
     def compare(self, expected: Source, actual: Source, subject: str, context: Context) -> Difference:
         """Protocol, framing, memo, order of dicts and sets are set aside; see `rules` for what else."""
+        check = context.spending.check_time
         with opened(expected, context) as (one, method), opened(actual, context) as (two, other):
             sides = compare_pickles(
                 read_all(one, context, compressed=method is not None),
                 read_all(two, context, compressed=other is not None),
-                Sides(context, (Folder(), Folder())),
+                Sides(context, (torch_folder(check), torch_folder(check))),
             )
             if method != other:
                 sides.names.add("compression")

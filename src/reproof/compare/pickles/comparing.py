@@ -31,6 +31,7 @@ from reproof.compare.tensors import compare_tensors
 from reproof.model.difference import Difference, Outcome
 
 _OFTEN = 8192
+_FAR = 1_000_000  # ulp: beyond it the number of them says nothing to anybody
 _NESTED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"{L", b"tree\n", b"CBM1")
 
 Pair = tuple[Place, Any, Any, Rule | None]
@@ -83,7 +84,8 @@ class Sides:
 
     def finish(self) -> None:
         """Name what the folds of the two sides have set aside differently."""
-        self.names |= self.folders[0].names ^ self.folders[1].names
+        one, two = (folder.aside for folder in self.folders)
+        self.names |= {name for name in {*one, *two} if one.get(name) != two.get(name)}
 
     def add(self, place: Place, outcome: Outcome, summary: str, **more: Any) -> None:
         """Note a difference at `place`."""
@@ -146,7 +148,7 @@ class Sides:
         if type(one) in (int, float):
             outcome, facts = compare_numbers(one, two, self.context.tolerance)
             if outcome is not Outcome.IDENTICAL:
-                distance = f" ({facts['ulp']:,} ulp)" if facts.get("ulp") is not None else ""
+                distance = f" ({facts['ulp']:,} ulp)" if facts.get("ulp", _FAR) < _FAR else ""
                 summary = f"{show(one)} -> {show(two)}{distance}"
                 self.add(place, outcome, summary, kind="number", expected=show(one), actual=show(two),
                          evidence=facts)  # fmt: skip
@@ -204,8 +206,7 @@ class Sides:
         found = compare_tensors(one.tensor, two.tensor, "", self.context.tolerance)
         self.names.update(found.canonicalisations)
         if found.outcome > Outcome.EQUIVALENT:
-            scalar = one.owner == "scalar"
-            summary = f"{found.expected} -> {found.actual}" if scalar else found.summary
+            summary = f"{found.expected} -> {found.actual}" if one.tensor.count == 1 else found.summary
             self.parts.add(replace(found, subject=place_name(place, self.root), summary=summary))
         return extra
 

@@ -38,13 +38,16 @@ class Folder:
 
     Args:
         more: Further folds by the ``module.name`` of the callee.
+
+    Attributes:
+        aside: What folds have set aside, by name; named in the result where the two sides differ in it.
     """
 
     def __init__(self, more: dict[str, Fold] | None = None) -> None:
         self._known: dict[int, Any] = {}
         manager = frames.fold_manager(self.fold)
         self._folds: dict[str, Fold] = {**_FOLDS, **dict.fromkeys(frames.MANAGERS, manager), **(more or {})}
-        self.names: set[str] = set()
+        self.aside: dict[str, list[Any]] = {}
 
     def fold(self, node: Any) -> Any:
         """The meaning of `node`; plain values, sequences and mappings mean themselves."""
@@ -59,7 +62,7 @@ class Folder:
     def _rename(self, node: Global) -> Global:
         """NumPy 2 calls its inner package ``_core``; names from before mean the same."""
         if node.module.startswith("numpy.core"):
-            self.names.add(_RENAMED)
+            self.aside[_RENAMED] = [True]
             return Global(node.module.replace("numpy.core", "numpy._core", 1), node.name)
         return node
 

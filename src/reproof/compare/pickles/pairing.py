@@ -50,7 +50,7 @@ def sequences(sides: Sides, place: Place, one: list[Any], two: list[Any]) -> Ite
     if len(one) != len(two):
         words = f"{len(one):,} items -> {len(two):,} items"
         sides.add(place, Outcome.DIFFERENT, words, kind="length", evidence={"lengths": [len(one), len(two)]})
-    label = _label(one, two)
+    label = _label(sides, one, two)
     for index, (left, right) in enumerate(zip(one, two, strict=False)):
         if _may_differ(left, right):
             if label is not None and index == 1:
@@ -63,11 +63,14 @@ def sequences(sides: Sides, place: Place, one: list[Any], two: list[Any]) -> Ite
             sides.one_sided((place, "index", index), longer[index], gone=gone)
 
 
-def _label(one: list[Any], two: list[Any]) -> str | None:
+def _label(sides: Sides, one: list[Any], two: list[Any]) -> str | None:
     """The name in (name, object) and (name, object, columns), as scikit-learn keeps its steps."""
-    if not (2 <= len(one) == len(two) <= 3) or type(one[0]) is not str or one[0] != two[0]:
+    if not 2 <= len(one) == len(two) <= 3:
         return None
-    return one[0] if _NAME.fullmatch(one[0]) and isinstance(one[1], Node) else None
+    name, other = sides.folders[0].fold(one[0]), sides.folders[1].fold(two[0])
+    if type(name) is not str or name != other or not _NAME.fullmatch(name):
+        return None
+    return name if isinstance(sides.folders[0].fold(one[1]), Node) else None
 
 
 def sets(sides: Sides, place: Place, one: list[Any], two: list[Any]) -> None:
