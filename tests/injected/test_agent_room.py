@@ -14,6 +14,7 @@ import pytest
 
 from reproof import injected
 from reproof.model import observation as seen
+from reproof.tracking.installation import find_installation
 from reproof.tracking.template import prepare, room_environment
 
 pytestmark = pytest.mark.needs("mlflow")
@@ -60,16 +61,15 @@ mlflow.tracking.artifact_utils.get_artifact_repository("/USER/inputs")
 """
 
 
-def run(tmp_path: Path, python: Path, code: str, user: Path) -> list[seen.Observation]:
-    version = subprocess.check_output(
-        [python, "-c", "import importlib.metadata as m; print(m.version('mlflow'))"]
-    )
+def run(tmp_path: Path, python: Path, code: str, user: Path, **more: str) -> list[seen.Observation]:
+    installation = find_installation(python)
+    assert installation is not None
     room = tmp_path / "room"
     work = room / "project"
     work.mkdir(parents=True)
     (room / "tmp").mkdir()
     (work / "train.py").write_text(code.replace("/USER", str(user)))
-    uri = prepare(python, version.decode().strip(), room / "mlflow.db")
+    uri = prepare(python, installation.version, room / "mlflow.db")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("REPROOF_")},
         "PYTHONPATH": str(injected.sitecustomize_folder(tmp_path / "boot")),
@@ -79,7 +79,7 @@ def run(tmp_path: Path, python: Path, code: str, user: Path) -> list[seen.Observ
         "REPROOF_ROOM": str(room),
         "TMPDIR": str(room / "tmp"),
         **room_environment(uri),
-        "MLFLOW_REGISTRY_URI": "http://127.0.0.1:9/set-by-the-user",
+        **more,
     }
     done = subprocess.run([python, "train.py"], cwd=work, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -96,7 +96,7 @@ def test_every_address_leads_into_the_room(
     python = Path(sys.executable) if major == 3 else request.getfixturevalue("mlflow2")
     user = tmp_path / "user"
     user.mkdir()
-    lines = run(tmp_path, python, CODE, user)
+    lines = run(tmp_path, python, CODE, user, MLFLOW_REGISTRY_URI="http://127.0.0.1:9/set-by-the-user")
     turned = {line.address: line.where for line in lines if isinstance(line, seen.Redirected)}
     assert turned == {
         "http://127.0.0.1:9/set-by-the-user": "${MLFLOW_REGISTRY_URI}",
@@ -156,3 +156,12 @@ def test_two_rooms_share_nothing(tmp_path: Path) -> None:
             assert database.execute("SELECT count(*) FROM runs").fetchone() == (1,)
         digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     assert digests[0] != digests[1]
+
+
+def test_a_run_that_the_environment_names_is_not_looked_for(tmp_path: Path) -> None:
+    code = "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1)\n"
+    lines = run(tmp_path, Path(sys.executable), code, tmp_path, MLFLOW_RUN_ID="a" * 32)
+    (opened,) = (line for line in lines if isinstance(line, seen.RunOpened))
+    assert opened.run != "a" * 32
+    (turned,) = (line for line in lines if isinstance(line, seen.Redirected))
+    assert (turned.address, turned.where) == (f"run {'a' * 32}", "${MLFLOW_RUN_ID}")

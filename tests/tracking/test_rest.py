@@ -153,6 +153,13 @@ def test_credentials_are_sent(
     assert script.requests[0][2].get("Authorization") == header
 
 
+def test_the_workspace_is_named(scripted, tmp_path: Path) -> None:
+    script = scripted(anything=[(200, {}, {})])
+    check(reach(script.uri, tmp_path, MLFLOW_WORKSPACE="team"))
+    headers = {name.lower(): value for name, value in script.requests[0][2].items()}
+    assert headers["x-mlflow-workspace"] == "team"
+
+
 def test_credentials_do_not_follow_to_another_host(scripted, tmp_path: Path) -> None:
     other = scripted(anything=[(200, {}, {})])
     script = scripted(anything=[(302, {"Location": other.uri + "/api/2.0/mlflow/experiments/search"}, {})])

@@ -49,7 +49,7 @@ class RestClient:
         address: The server.
         environment: Variables with credentials: MLFLOW_TRACKING_TOKEN, or
             MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (a user part in the address wins),
-            MLFLOW_TRACKING_INSECURE_TLS, MLFLOW_TRACKING_SERVER_CERT_PATH.
+            MLFLOW_TRACKING_INSECURE_TLS, MLFLOW_TRACKING_SERVER_CERT_PATH; and MLFLOW_WORKSPACE.
         timeout: Seconds that one request may take.
 
     All methods raise TrackingError when the server cannot be reached, and RestError when it answers
@@ -62,6 +62,7 @@ class RestClient:
         self._root = address.access.replace(f"{parts.netloc}", parts.netloc.rpartition("@")[2], 1)
         self._timeout = timeout
         self._authorization = _authorization(parts.username, parts.password, environment)
+        self._workspace = environment.get("MLFLOW_WORKSPACE")
         self._opener = urllib.request.build_opener(
             _SameHost(), urllib.request.HTTPSHandler(context=_tls(environment))
         )
@@ -230,6 +231,8 @@ class RestClient:
         request.add_header("User-Agent", "reproof")
         if data is not None:
             request.add_header("Content-Type", kind)
+        if self._workspace:
+            request.add_header("X-MLFLOW-WORKSPACE", self._workspace)
         if self._authorization:
             request.add_unredirected_header("Authorization", self._authorization)
         try:

@@ -27,6 +27,10 @@ def install():
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         _turn(os.environ.get(name), room, where="${" + name + "}")
         os.environ[name] = room
+    run = os.environ.pop("MLFLOW_RUN_ID", None)
+    if run:
+        # It lies in the store that must not be touched: the re-run makes its own.
+        _turn("run " + run, room, where="${MLFLOW_RUN_ID}")
     tracking, registry = sys.modules.get(_TRACKING), sys.modules.get(_REGISTRY)
     if tracking is None or registry is None:
         lines.failed("mlflow redirection", "this version of mlflow resolves addresses elsewhere")
