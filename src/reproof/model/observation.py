@@ -37,10 +37,15 @@ class Ended(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="end
 
 
 class Opened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="open"):
-    """A file was opened, once for each path, mode and process. `mode`: ``r``, ``w`` or ``rw``."""
+    """A file was to be opened (it may not exist), once for each path, mode and process.
 
-    path: str
+    `mode` is ``r``, ``w`` or ``rw``. One line may tell of many: `path`, then all of `paths`; all are
+    absolute, as the program spelled them. Bytes that are not UTF-8 are spelled out.
+    """
+
+    path: str = ""
     mode: str = "r"
+    paths: tuple[str, ...] = ()
 
 
 class Connected(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="connect"):
@@ -64,18 +69,28 @@ class Applied(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="a
 
 
 class Seeded(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="seeded"):
-    """The user's code seeded a generator at `where` (``${PROJECT}/train.py:12``)."""
+    """The user's code seeded a generator at `where` (``${PROJECT}/train.py:12``).
+
+    Through a package at its place `inside`, if that is not empty.
+    """
 
     what: str
     where: str = ""
     value: str = ""
+    inside: str = ""
 
 
 class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew"):
-    """A generator was made without a seed, at `where`."""
+    """A generator was made without a seed, at `where`.
+
+    By a package at its place `inside`, if that is not empty; `importing` when that was still on its way
+    in, so that it is a default that the package keeps for itself.
+    """
 
     what: str
     where: str = ""
+    inside: str = ""
+    importing: bool = False
 
 
 class Failed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="failed"):

@@ -1,0 +1,116 @@
+"""Arguments of programs: which Python they start, and what in them is nobody's business."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+_PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]?")
+_SHELLS = {"sh", "bash", "dash", "zsh", "ksh"}
+_OPERATORS = re.compile(r"[();<>|&]+")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+#: Commands whose last arguments are another command.
+_PREFIXES = {
+    "env",
+    "exec",
+    "command",
+    "nice",
+    "ionice",
+    "time",
+    "timeout",
+    "nohup",
+    "setsid",
+    "stdbuf",
+    "taskset",
+}
+
+#: Options of Python that end it before it begins.
+_ANSWERS = {"-V", "-VV", "--version", "-h", "-?", "--help", "--help-env", "--help-xoptions", "--help-all"}
+
+_TELLING = r"(?:password|passwd|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key)"
+_SECRET_OPTION = re.compile(rf"--?[\w-]*{_TELLING}[\w-]*", re.IGNORECASE)
+_SECRET_VALUE = re.compile(rf"(?P<name>[\w-]*{_TELLING}[\w-]*\s*[=:]\s*)(?P<value>[^\s'\"]+)", re.IGNORECASE)
+_USER_OF_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
+_CONCEALED = "***"
+
+
+def python_calls(argv: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The Python programs that a command starts by name, each with its arguments.
+
+    Sees through ``sh -c`` and commands such as ``env`` and ``nice``. Calls that only ask for the
+    version or for help are left out, because such a Python never starts.
+    """
+    if not argv:
+        return ()
+    if (
+        posixpath.basename(argv[0]) in _SHELLS
+        and len(argv) > 2
+        and argv[1].startswith("-")
+        and "c" in argv[1]
+    ):
+        commands = _commands(argv[2])
+    else:
+        commands = iter([tuple(argv)])
+    calls = (_python_call(command) for command in commands)
+    return tuple(call for call in calls if call)
+
+
+def conceal(argv: Sequence[str]) -> tuple[str, ...]:
+    """Arguments with values of secret-looking options, and users and passwords in addresses, left out."""
+    shown, after_option = [], False
+    for argument in argv:
+        if after_option and not argument.startswith("-"):
+            shown.append(_CONCEALED)
+        else:
+            plain = _SECRET_VALUE.sub(rf"\g<name>{_CONCEALED}", argument)
+            shown.append(_USER_OF_ADDRESS.sub(rf"\g<scheme>{_CONCEALED}@", plain))
+        after_option = _SECRET_OPTION.fullmatch(argument) is not None
+    return tuple(shown)
+
+
+def _commands(text: str) -> Iterator[tuple[str, ...]]:
+    """The simple commands of a line for the shell, as far as words can tell."""
+    words = shlex.shlex(text.replace("\n", ";"), posix=True, punctuation_chars=True)
+    words.whitespace_split, words.commenters = True, ""
+    command: list[str] = []
+    redirected = False  # the next word is the name of a file
+    try:
+        for word in words:
+            if redirected:
+                redirected = False
+            elif not _OPERATORS.fullmatch(word):
+                command.append(word)
+            elif word[0] in "<>":
+                redirected = True
+                if command and command[-1].isdigit():
+                    command.pop()
+            else:
+                yield tuple(command)
+                command = []
+    except ValueError:
+        pass  # an open quotation mark, maybe because long arguments are cut
+    yield tuple(command)
+
+
+def _python_call(command: tuple[str, ...]) -> tuple[str, ...]:
+    prefixed = False
+    for position, word in enumerate(command):
+        name = posixpath.basename(word)
+        if _PYTHON.fullmatch(name):
+            call = command[position:]
+            return () if _ANSWERS.intersection(_options(call)) else call
+        if name in _PREFIXES:
+            prefixed = True
+        elif not prefixed and not _ASSIGNMENT.match(word):
+            return ()
+    return ()
+
+
+def _options(call: tuple[str, ...]) -> Iterator[str]:
+    for word in call[1:]:
+        if not word.startswith("-") or word in ("-c", "-m", "-"):
+            return
+        yield word

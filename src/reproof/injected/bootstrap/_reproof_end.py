@@ -1,0 +1,74 @@
+"""The last line of a process: the modules that it imported and the native libraries that it loaded."""
+
+import os
+import sys
+
+import _reproof_files as files
+import _reproof_lines as lines
+import _reproof_watch as watch
+
+_told = set()  # processes
+
+
+def finish(last):
+    """Write the line; after the `last` one of a process no other."""
+    if os.getpid() in _told:
+        return
+    if "_reproof_numpy" in sys.modules:
+        sys.modules["_reproof_numpy"].settle()
+    if last:
+        _told.add(os.getpid())
+    if watch.life["forked"] and watch.life["modules"] == len(sys.modules):
+        lines.write("end")  # a worker that loaded nothing new: its parent tells the rest
+    else:
+        lines.write("end", modules=_modules(), native=_native())
+
+
+def _native():
+    """Files mapped as executable code, sorted; None where the system does not show them."""
+    files.quiet.add(files.get_ident())
+    try:
+        with open("/proc/self/maps", "rb") as file:
+            data = file.read()
+    except OSError as error:
+        lines.failed("native libraries", "cannot be listed: %s" % error)
+        return None
+    finally:
+        files.quiet.discard(files.get_ident())
+    found = set()
+    for line in data.split(b"\n"):
+        parts = line.split(None, 5)
+        if len(parts) == 6 and b"x" in parts[1] and _is_file(parts[5]):
+            found.add(os.fsdecode(parts[5]))
+    return sorted(found)
+
+
+def _is_file(name):
+    return name[:1] == b"/" and not name.startswith(b"/memfd:") and not name.endswith(b" (deleted)")
+
+
+def _modules():
+    """Top-level modules from files that are neither the standard library's nor ours."""
+    found = set()
+    for name, module in list(sys.modules.items()):
+        if "." in name or name.startswith(("_reproof_", "reproof_bootstrap", "__")):
+            continue
+        if any(not _is_standard(place) for place in _files(module)):
+            found.add(name)
+    return sorted(found)
+
+
+def _is_standard(place):
+    return place.startswith((lines.STANDARD, lines.HERE)) and "/site-packages/" not in place
+
+
+def _files(module):
+    """Where a module comes from. Its attributes are read past its own `__getattr__`, which may import."""
+    try:
+        known = object.__getattribute__(module, "__dict__")
+        place = known.get("__file__")
+        if isinstance(place, str):
+            return [os.path.abspath(place)]
+        return [os.path.abspath(each) for each in known.get("__path__") or () if isinstance(each, str)]
+    except Exception:
+        return []

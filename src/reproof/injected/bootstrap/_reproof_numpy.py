@@ -1,0 +1,128 @@
+"""Sees the generators of NumPy that are made without a seed.
+
+All of them, and no seeded one, draw entropy through the name `randbits` of `numpy.random.bit_generator`;
+with one exception: `RandomState(seed)` makes an unseeded bit generator first and seeds it then. That one
+is looked at a moment later: a bit generator that was seeded the old way has lost its seed sequence.
+"""
+
+import sys
+from _collections import deque
+from _thread import get_ident
+from time import monotonic
+
+import _reproof_files as files
+import _reproof_lines as lines
+import _reproof_random as randomness
+
+_MAKERS = (
+    "default_rng",
+    "SeedSequence",
+    "PCG64DXSM",
+    "PCG64",
+    "MT19937",
+    "Philox",
+    "SFC64",
+    "RandomState",
+    "seed",
+)
+_LATER = 0.01  # seconds
+_MANY = 100
+
+_within = set()  # threads that are making a RandomState
+_undecided = deque()  # (time, bit generator, places)
+
+
+def watch():
+    """Put stand-ins for the two names."""
+    source = sys.modules.get("numpy.random.bit_generator")
+    legacy = sys.modules.get("numpy.random.mtrand")
+    draw, kind = getattr(source, "randbits", None), getattr(legacy, "_MT19937", None)
+    if draw is None or kind is None:
+        lines.failed(
+            "numpy.random", "generators without a seed are not seen: this version makes them otherwise"
+        )
+        return
+
+    def randbits(k):
+        if get_ident() not in _within:
+            try:
+                _note()
+            except Exception as error:
+                lines.failed("numpy.random", repr(error))
+        return draw(k)
+
+    source.randbits = randomness.disguised(randbits, draw)
+    legacy._MT19937 = _Maker(kind)
+
+
+def settle(at_last=True):
+    """Decide about generators made a moment ago, `at_last` about all."""
+    while _undecided:
+        made, generator, places = _undecided[0]
+        if not at_last and len(_undecided) < _MANY and monotonic() - made < _LATER:
+            return
+        _undecided.popleft()
+        if generator._seed_seq is not None:
+            randomness.note_draw("numpy.random.RandomState()", places)
+
+
+class _Maker:
+    """Stands for the class where `RandomState` looks for it: to call, and to compare with."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __call__(self, *args, **kwargs):
+        me = get_ident()
+        _within.add(me)
+        try:
+            generator = self.kind(*args, **kwargs)
+        finally:
+            _within.discard(me)
+        try:
+            settle(at_last=False)
+            places = lines.places()
+            if randomness.is_new("numpy.random.RandomState()", places):
+                _undecided.append((monotonic(), generator, places))
+        except Exception as error:
+            lines.failed("numpy.random", repr(error))
+        return generator
+
+    def __instancecheck__(self, instance):
+        return isinstance(instance, self.kind)
+
+    def __subclasscheck__(self, subclass):
+        return issubclass(subclass, self.kind)
+
+    def __getattr__(self, name):
+        return getattr(self.kind, name)
+
+
+def _note():
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(lines.HERE):
+        frame = frame.f_back
+    randomness.note_draw("numpy.random." + _maker(frame), lines.places())
+
+
+def _maker(frame):
+    """Which maker of generators a frame is calling: by the names in its code, else in its line."""
+    names = [name for name in _MAKERS if frame is not None and name in frame.f_code.co_names]
+    if len(names) > 1:
+        text = _line_of(frame)
+        names = sorted([name for name in names if name + "(" in text], key=text.find)
+    return names[0] + "()" if names else "generator"
+
+
+def _line_of(frame):
+    files.quiet.add(get_ident())
+    try:
+        with open(frame.f_code.co_filename, encoding="utf-8", errors="replace") as file:
+            for number, text in enumerate(file, 1):
+                if number == frame.f_lineno:
+                    return text
+    except (OSError, ValueError):
+        pass
+    finally:
+        files.quiet.discard(get_ident())
+    return ""

@@ -1,0 +1,59 @@
+"""Starts watching, when this interpreter belongs to a run of reproof; else it does nothing.
+
+Named by ``reproof.pth`` (and ``reproof.start``, PEP 829) of an environment, or by our ``sitecustomize``.
+A run is told by REPROOF_OBSERVATIONS, the file that lines are appended to. REPROOF_DISABLE=1 switches
+off. Nothing here, or below, may ever break or delay the user's program: standard library only, few
+imports, every failure swallowed or written down.
+"""
+
+import os
+import sys
+
+_VARIABLE = "REPROOF_OBSERVATIONS"
+_GENERATIONS = 6  # how far up to look for a run when the environment was emptied
+
+
+def start():
+    """Begin once per interpreter; harmless when called again."""
+    try:
+        if "_reproof_lines" in sys.modules or os.environ.get("REPROOF_DISABLE") == "1":
+            return
+        if not os.environ.get(_VARIABLE):
+            found = _settings_of_ancestor()
+            if not found or found.get("REPROOF_DISABLE") == "1":
+                return
+            os.environ.update(found)
+        _begin(os.path.dirname(os.path.abspath(__file__)))
+    except Exception:
+        pass  # there is no place to write it to; the missing line says that this process was not reached
+
+
+def _begin(folder):
+    # On sys.path only for the moment of these imports: the program finds its path as it expects it.
+    sys.path.append(folder)
+    try:
+        import _reproof_imports
+        import _reproof_watch
+    finally:
+        sys.path.remove(folder)
+    _reproof_imports.serve(folder)
+    _reproof_watch.begin("environment" if __name__.startswith("_reproof_injected.") else "path")
+
+
+def _settings_of_ancestor():
+    """What a parent with a scrubbed environment no longer passes on, read from the processes above."""
+    pid = os.getppid()
+    for _ in range(_GENERATIONS):
+        if pid <= 1:
+            return {}
+        with open("/proc/%d/environ" % pid, "rb") as file:
+            data = file.read()
+        if _VARIABLE.encode() + b"=" in data:
+            pairs = [part.partition(b"=") for part in data.split(b"\0") if part.startswith(b"REPROOF_")]
+            return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            pid = int(file.read().rpartition(b")")[2].split()[1])
+    return {}
+
+
+start()
