@@ -1,0 +1,393 @@
+"""DVC's caches and remotes as places to restore content from, where nothing is believed unread.
+
+DVC trusts an object in its cache for its mode (0444) and whatever comes from a remote. Here every
+object is hashed after it was copied, and a corrupted one is named and passed over for the next
+place that has it.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import os
+import shutil
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.digesting import digest_file
+from reproof.base.files import copy_private, remove_tree
+from reproof.errors import MaterialError, StoreError
+from reproof.model.artifact import Artifact
+from reproof.model.digest import Digest
+from reproof.model.dvc import DvcEntry, DvcMember, DvcRemote, parse_manifest
+from reproof.model.event import Emit, Event, silent
+from reproof.store.directory import DirectoryStore
+
+_TIMEOUT = 30.0  # seconds without an answer
+_SHOWN = 5
+
+
+class DvcSources(msgspec.Struct, frozen=True, kw_only=True):
+    """Where content may be, in the order in which it is looked for.
+
+    Attributes:
+        store: Our own store.
+        known: BLAKE3 of content by its MD5, from the record: how our store is asked.
+        caches: Cache folders of DVC.
+        remotes: Remotes of DVC.
+        offline: Ask no remote over the network.
+    """
+
+    store: DirectoryStore | None = None
+    known: Mapping[str, str] = {}
+    caches: tuple[Path, ...] = ()
+    remotes: tuple[DvcRemote, ...] = ()
+    offline: bool = False
+
+
+class CorruptedCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy that does not have the content of its name.
+
+    Attributes:
+        name: The file of the project that it should have been.
+        place: Path or address of the copy.
+        expected: The digest that names it.
+        found: The digest of its content.
+    """
+
+    name: str
+    place: str
+    expected: Digest
+    found: Digest
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What was restored.
+
+    Attributes:
+        artifact: The file, or the folder with the id that DVC gives it.
+        members: The files of a folder, by name.
+        sources: The places that content came from.
+        corrupted: Copies that were passed over.
+    """
+
+    artifact: Artifact
+    members: tuple[Artifact, ...] = ()
+    sources: tuple[str, ...] = ()
+    corrupted: tuple[CorruptedCopy, ...] = ()
+
+
+def restore(entry: DvcEntry, top: Path, sources: DvcSources, emit: Emit = silent) -> Restored:
+    """Write the content of an entry to its place below `top`: private copies, every one verified.
+
+    Args:
+        entry: What is wanted.
+        top: Top of the clone that it belongs to; its place must be free.
+        sources: Where to look.
+        emit: Told about progress, and about each corrupted copy.
+
+    Raises:
+        MaterialError: The content is in no place, or corrupted in all; or a folder's list of
+            files is hostile.
+        StoreError: The place is taken, leads out of `top`, or cannot be written.
+    """
+    if entry.problem is not None:
+        raise MaterialError(
+            f"cannot restore `{entry.path}`: {entry.problem}",
+            details=[("named in", f"`{entry.source}`")],
+            hint=f"run `dvc commit {entry.source}`" if "not kept" in entry.problem else None,
+        )
+    target = _target(top, entry)
+    search = _Search(entry, sources, emit)
+    staging = Path(tempfile.mkdtemp(prefix=".reproof-", dir=target.parent))
+    try:
+        restored = _folder(search, staging) if entry.is_dir else _file(search, staging)
+        (staging / "content").rename(target)
+    except OSError as error:
+        raise StoreError(f"cannot write `{target}`: {error.strerror}") from error
+    finally:
+        remove_tree(staging)
+    return restored
+
+
+def _target(top: Path, entry: DvcEntry) -> Path:
+    """Where the entry goes: free, and within `top` even where a folder on the way is a symlink."""
+    target = top / entry.path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.resolve().is_relative_to(top.resolve()):
+            raise StoreError(f"cannot write `{target}`: a symlink on the way leads out of the project")
+        if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+            target.rmdir()
+        if target.exists() or target.is_symlink():
+            raise StoreError(f"cannot write `{target}`: it exists")
+    except OSError as error:
+        raise StoreError(f"cannot write `{target}`: {error.strerror}") from error
+    return target
+
+
+def _file(search: _Search, staging: Path) -> Restored:
+    entry = search.entry
+    digests = search.fetch(entry.md5, staging / "content", entry.path)
+    if digests is None:
+        raise search.failure([entry.path])
+    place = staging / "content"
+    if entry.executable:
+        place.chmod(0o755)
+    return Restored(
+        artifact=Artifact(
+            name=entry.path,
+            digests=digests,
+            size=place.stat().st_size,
+            origin="dvc",
+            mode=place.stat().st_mode & 0o777,
+            source=entry.source,
+        ),
+        sources=tuple(search.used),
+        corrupted=tuple(search.corrupted),
+    )
+
+
+def _folder(search: _Search, staging: Path) -> Restored:
+    entry = search.entry
+    if search.fetch(entry.md5, staging / "list", entry.path, ending=".dir") is None:
+        raise search.failure([entry.path])
+    members = parse_manifest((staging / "list").read_bytes(), entry.path)
+    (staging / "content").mkdir()
+    artifacts = []
+    missing = []
+    search.emit(Event(kind="start", subject=entry.path, message="restoring", total=len(members)))
+    for done, member in enumerate(members, start=1):
+        artifact = _member(search, member, staging / "content")
+        if artifact is None:
+            missing.append(f"{entry.path}/{member.path}")
+        else:
+            artifacts.append(artifact)
+        search.emit(Event(kind="advance", subject=entry.path, done=done, total=len(members)))
+    search.emit(Event(kind="finish", subject=entry.path))
+    if missing:
+        raise search.failure(missing)
+    size = sum(artifact.size for artifact in artifacts)
+    return Restored(
+        artifact=Artifact(
+            name=entry.path,
+            digests={"md5": entry.id},
+            size=size,
+            kind="directory",
+            origin="dvc",
+            source=entry.source,
+        ),
+        members=tuple(sorted(artifacts, key=lambda artifact: artifact.name)),
+        sources=tuple(search.used),
+        corrupted=tuple(search.corrupted),
+    )
+
+
+def _member(search: _Search, member: DvcMember, folder: Path) -> Artifact | None:
+    name = f"{search.entry.path}/{member.path}"
+    place = folder / member.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    digests = search.fetch(member.md5, place, name)
+    if digests is None:
+        return None
+    size = place.stat().st_size
+    source = search.entry.source
+    return Artifact(name=name, digests=digests, size=size, origin="dvc", mode=0o644, source=source)
+
+
+class _Search:
+    """Looks for the objects of one entry, and keeps what it met on the way."""
+
+    def __init__(self, entry: DvcEntry, sources: DvcSources, emit: Emit) -> None:
+        self.entry = entry
+        self.sources = sources
+        self.emit = emit
+        self.used: dict[str, None] = {}
+        self.corrupted: list[CorruptedCopy] = []
+        self.not_tried: dict[str, str] = {}
+        self._find_untried()
+
+    def fetch(self, md5: str, target: Path, name: str, ending: str = "") -> dict[str, str] | None:
+        """Write an object to `target` from the first place that has it intact.
+
+        Returns:
+            Its digests (the one that names it, and BLAKE3); None where no place has it.
+        """
+        algorithm = "md5" if ending else self.entry.hash_name
+        for source, place, write in self._copies(md5 + ending, md5):
+            target.unlink(missing_ok=True)
+            if not self._try(source, write, target):
+                continue
+            found = digest_file(target, (algorithm, "blake3"))
+            if found[algorithm] == md5:
+                self.used[source] = None
+                target.chmod(0o644)
+                return found
+            self._note(
+                CorruptedCopy(
+                    name=name,
+                    place=place,
+                    expected=Digest(algorithm, md5),
+                    found=Digest(algorithm, found[algorithm]),
+                )
+            )
+        target.unlink(missing_ok=True)
+        return None
+
+    def failure(self, names: list[str]) -> MaterialError:
+        """The error for files that no place has intact."""
+        entry, more = self.entry, len(names) - 1
+        subject = f"`{names[0]}`" + (f" and {more} more files" if more else "")
+        corrupted = [copy for copy in self.corrupted if copy.name in names]
+        reason = (
+            "no sound copy of its content is left" if corrupted else "its recorded content is in no store"
+        )
+        size = f" ({_size(entry.size)})" if entry.size is not None else ""
+        details = [("recorded", f"{entry.hash_name}:{entry.id}{size}, named in `{entry.source}`")]
+        details.append(
+            ("searched", ", ".join(self._searched()) or "nothing: no cache and no remote is known")
+        )
+        details += [("corrupted", f"{copy.place}: found {copy.found}") for copy in corrupted[:_SHOWN]]
+        details += [("not tried", f"{label}: {why}") for label, why in self.not_tried.items()]
+        hint = "run `dvc push` where the run was made, or pass `--store PATH`"
+        if entry.imported_from is not None or self.not_tried:
+            hint = f"run `dvc fetch {entry.source}`, then try again"
+        return MaterialError(f"cannot restore {subject}: {reason}", details=details, hint=hint)
+
+    def _find_untried(self) -> None:
+        for remote in self.sources.remotes:
+            if remote.unusable is not None:
+                self.not_tried[_label(remote)] = remote.unusable
+            elif remote.kind == "http" and self.sources.offline:
+                self.not_tried[_label(remote)] = "offline"
+
+    def _searched(self) -> list[str]:
+        own = [f"`{self.sources.store.root}`"] if self.sources.store is not None else []
+        remotes = [_label(remote) for remote in self.sources.remotes if _label(remote) not in self.not_tried]
+        return [*own, *(f"`{cache}`" for cache in self.sources.caches), *remotes]
+
+    def _copies(self, name: str, md5: str) -> Iterator[tuple[str, str, Callable[[Path], None]]]:
+        """Every copy of an object: the source's label, the copy's place, and what writes it."""
+        store, blake3 = self.sources.store, self.sources.known.get(md5)
+        if store is not None and blake3 is not None and Digest("blake3", blake3) in store:
+            digest = Digest("blake3", blake3)
+            yield f"`{store.root}`", str(store.path(digest)), _from_store(store, digest)
+        for cache in self.sources.caches:
+            for place in _places(cache, name):
+                yield f"`{cache}`", str(place), _from_file(place)
+        for remote in self.sources.remotes:
+            label = _label(remote)
+            if remote.kind == "local" and label not in self.not_tried:
+                for place in _places(Path(remote.address), name):
+                    yield label, str(place), _from_file(place)
+            elif remote.kind == "http":
+                for path in _layouts(name):
+                    if label not in self.not_tried:
+                        yield label, f"{remote.shown.rstrip('/')}/{path}", _from_http(remote, path)
+
+    def _try(self, source: str, write: Callable[[Path], None], target: Path) -> bool:
+        """Let a copy be written; false where the place does not have it, or cannot give it."""
+        try:
+            write(target)
+        except _Absent:
+            return False
+        except _Unreachable as error:
+            self.not_tried[source] = str(error)
+            return False
+        except StoreError as error:
+            self.emit(Event(kind="warning", subject=self.entry.path, message=error.message))
+            return False
+        return True
+
+    def _note(self, copy: CorruptedCopy) -> None:
+        self.corrupted.append(copy)
+        cached = any(Path(copy.place).is_relative_to(cache) for cache in self.sources.caches)
+        self.emit(
+            Event(
+                kind="warning",
+                subject=copy.name,
+                message=f"the copy of `{copy.name}` at `{copy.place}` is corrupted: "
+                f"expected {copy.expected}, found {copy.found}",
+                hint=f"run `rm -f {copy.place} && dvc fetch {self.entry.source}`" if cached else None,
+            )
+        )
+
+
+class _Absent(Exception):  # noqa: N818 - not an error: the next place is asked
+    """The place does not have the object."""
+
+
+class _Unreachable(Exception):  # noqa: N818 - becomes a fact of the report
+    """The place gives no answer; asking it for the next object makes no sense."""
+
+
+def _layouts(name: str) -> tuple[str, str]:
+    """Where an object lies below a cache or remote: DVC 3, and DVC 2."""
+    return f"files/md5/{name[:2]}/{name[2:]}", f"{name[:2]}/{name[2:]}"
+
+
+def _places(root: Path, name: str) -> Iterator[Path]:
+    for path in _layouts(name):
+        place = root / path
+        if place.is_file():
+            yield place
+
+
+def _from_store(store: DirectoryStore, digest: Digest) -> Callable[[Path], None]:
+    return lambda target: store.get(digest, target)
+
+
+def _from_file(place: Path) -> Callable[[Path], None]:
+    def write(target: Path) -> None:
+        if not os.access(place, os.R_OK):
+            raise _Absent
+        try:
+            copy_private(place, target, mode=0o644)
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.ESTALE):  # a bad disk: another place may be sound
+                raise _Absent from error
+            raise
+
+    return write
+
+
+def _from_http(remote: DvcRemote, path: str) -> Callable[[Path], None]:
+    address = f"{remote.address.rstrip('/')}/{path}"
+
+    def write(target: Path) -> None:
+        request = urllib.request.Request(address)  # noqa: S310 - the scheme is http or https
+        for name, value in remote.headers.items():
+            request.add_unredirected_header(name, value)  # another host must not get them
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("xb") as file:  # noqa: S310
+                shutil.copyfileobj(answer, file, 1 << 20)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in (403, 404, 410):
+                raise _Absent from error
+            raise _Unreachable(f"it answers {error.code} {error.reason}") from error
+        except urllib.error.URLError as error:
+            reason = getattr(error.reason, "strerror", None) or error.reason
+            raise _Unreachable(f"no connection ({reason})") from error
+        except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
+            raise _Unreachable(f"the connection broke ({type(error).__name__})") from error
+
+    return write
+
+
+def _label(remote: DvcRemote) -> str:
+    return f"remote `{remote.name}` ({remote.shown})"
+
+
+def _size(size: int) -> str:
+    """A size for people: ``554.2 KiB``."""
+    if size < 1024:
+        return f"{size} B"
+    unit = min((size.bit_length() - 1) // 10, 4)
+    return f"{size / 1024**unit:.1f} {'KMGT'[unit - 1]}iB"
