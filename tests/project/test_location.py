@@ -68,6 +68,11 @@ def test_a_revision_of_a_local_folder_is_cloned_not_checked_out(base: Path) -> N
     assert locate("project", "main", cwd=base).subdirectory == ""
 
 
+def test_a_folder_behind_a_symlink_is_named_as_git_names_it(base: Path) -> None:
+    (base / "alias").symlink_to("project")
+    assert locate("alias#sub", cwd=base).folder == (base / "project/sub").resolve()
+
+
 def test_bundle_file(base: Path) -> None:
     (base / "x.bundle").write_bytes(b"")
     assert locate("x.bundle", cwd=base).kind == "git"

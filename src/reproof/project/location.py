@@ -96,7 +96,7 @@ def _at_path(path: Path, place: str, subdirectory: str, revision: str | None) ->
         inner = PurePosixPath(path.resolve().relative_to(top.resolve()), subdirectory)
         name = "" if inner == PurePosixPath() else str(inner)
         return Location(kind="git", address=str(top), subdirectory=name, revision=revision)
-    folder = path / subdirectory
+    folder = (path / subdirectory).resolve()  # as Git names the top of a repository
     if not folder.is_dir():
         close = closest(subdirectory, [each.name for each in path.iterdir() if each.is_dir()])
         raise ProjectError(
