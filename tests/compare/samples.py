@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import array_samples
+import table_samples
 
 DATE = (1980, 1, 1, 0, 0, 0)
 LINES = b"".join(b"%d,%d,word %d\n" % (number, number * number, number) for number in range(40))
@@ -250,6 +251,7 @@ SAMPLES: dict[str, Callable[[Path], list[Path]]] = {
     "zstd": _compressed(".zst", zstandard),
     "folder": _folder,
     **array_samples.SAMPLES,
+    **table_samples.SAMPLES,
 }
 
 
@@ -289,4 +291,5 @@ CONTENT: dict[str, Callable[[Path], tuple[Path, list[int]]]] = {
     "gzip": _content("a.bin.gz", gzip.compress(LINES, compresslevel=0, mtime=0), LINES),
     "zstd": _content("a.bin.zst", zstandard(bytes(range(256))), bytes(range(256))),
     **array_samples.CONTENT,
+    **table_samples.CONTENT,
 }

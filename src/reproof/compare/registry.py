@@ -64,6 +64,7 @@ TABLE: tuple[Entry, ...] = (
         "reproof.compare.requirements:EnvironmentFileComparator",
         suffixes=("conda.yaml", "conda.yml", "python_env.yaml", "environment.yml"),
     ),
+    Entry("csv", "reproof.compare.csv_tables:CsvComparator", suffixes=(".csv", ".tsv", ".tab", ".psv")),
     Entry("npy", "reproof.compare.arrays:NpyComparator", magics=(b"\x93NUMPY",)),
     Entry(
         "npz",
