@@ -83,6 +83,7 @@ class CodeSection(Section, frozen=True, kw_only=True, omit_defaults=True):
         untracked: Untracked files that Git does not ignore, kept in the store.
         submodules: Submodules and their commits.
         unpushed: No remote-tracking branch contains the commit.
+        checkout: Git's settings that decide which bytes it writes (line endings, symlinks).
     """
 
     commit: str
@@ -94,6 +95,7 @@ class CodeSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     untracked: tuple[Artifact, ...] = ()
     submodules: tuple[Submodule, ...] = ()
     unpushed: bool = False
+    checkout: dict[str, str] = {}
 
 
 class PythonBuild(Section, frozen=True, kw_only=True, omit_defaults=True):

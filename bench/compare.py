@@ -1,0 +1,160 @@
+"""What comparing costs, as ratios to the least work that could answer the question.
+
+Prints JSON lines: a line for each measured operation (least user+system and wall seconds over
+interleaved rounds, and peak memory of its own process), then a line for each limit with the ratio that
+was reached. Files are written before and read from the page cache.
+
+    python bench/compare.py [--rounds 3] [--gib 4] [--folder PLACE] [--only identical,files,json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+CHILD = """
+import json, resource, sys, time
+{prepare}
+def operation():
+    {code}
+wall, cpu = time.perf_counter(), time.process_time()
+operation()
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(dict(wall_s=wall, cpu_s=cpu, peak_mib=peak)))
+"""
+
+#: Name of an operation to (imports, one statement about sys.argv[1] and sys.argv[2]).
+Operations = dict[str, tuple[str, str]]
+
+COMPARE = "from pathlib import Path\nfrom reproof.compare import compare\none, two = map(Path, sys.argv[1:])"
+EXPECT = "assert compare(one, two).outcome.word == '{word}'"
+
+
+def tell(**line: object) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def limit(case: str, what: str, value: float, bound: float) -> None:
+    tell(case=case, limit=what, reached=round(value, 3), bound=bound, met=value <= bound)
+
+
+def measure(operation: tuple[str, str], one: Path, two: Path) -> dict[str, float]:
+    code = CHILD.format(prepare=operation[0], code=operation[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(one), str(two)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"a measured operation failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def interleave(
+    case: str, operations: Operations, sides: tuple[Path, Path], rounds: int
+) -> dict[str, dict[str, float]]:
+    """Each operation once in every round, so that load from elsewhere falls on all; the least counts."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in operations}
+    for _ in range(rounds):
+        for name, operation in operations.items():
+            found[name].append(measure(operation, *sides))
+    least = {}
+    for name, figures in found.items():
+        least[name] = {key: round(min(figure[key] for figure in figures), 4) for key in figures[0]}
+        tell(case=case, operation=name, rounds=rounds, **least[name])
+    return least
+
+
+def bench_identical(folder: Path, options: argparse.Namespace) -> None:
+    """Two identical large files against BLAKE3 of both."""
+    block = random.Random(0).randbytes(1 << 24)
+    sides = folder / "one", folder / "two"
+    for side in sides:
+        with side.open("wb") as file:
+            for _ in range(int(options.gib * 64)):
+                file.write(block)
+    operations: Operations = {
+        "blake3 of both": (
+            "from pathlib import Path\nfrom reproof.base.digesting import digest_file",
+            "assert digest_file(Path(sys.argv[1])) == digest_file(Path(sys.argv[2]))",
+        ),
+        "compare": (COMPARE, EXPECT.format(word="identical")),
+    }
+    figures = interleave("identical", operations, sides, options.rounds)
+    for unit in ("wall_s", "cpu_s"):
+        ratio = figures["compare"][unit] / figures["blake3 of both"][unit]
+        limit("identical", f"{options.gib:g} GiB, {unit} ratio to blake3 of both", ratio, 1.3)
+    limit("identical", "peak memory, MiB", figures["compare"]["peak_mib"], 500)
+
+
+def bench_files(folder: Path, options: argparse.Namespace) -> None:
+    """Two identical folders of small files against reading them all."""
+    sides = folder / "one", folder / "two"
+    for side in sides:
+        for number in range(20_000):
+            path = side / f"{number // 500}" / f"{number}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"%d" % number * 200)
+    read = "for side in sys.argv[1:]:\n        for path, _, names in os.walk(side):\n"
+    read += "            for name in names:\n                open(f'{path}/{name}', 'rb').read()"
+    operations: Operations = {
+        "read both": ("import os", read),
+        "compare": (COMPARE, EXPECT.format(word="identical")),
+    }
+    figures = interleave("files", operations, sides, options.rounds)
+    ratio = figures["compare"]["cpu_s"] / figures["read both"]["cpu_s"]
+    limit("files", "20,000 small files, cpu_s ratio to reading both", ratio, 2.0)
+
+
+def bench_json(folder: Path, options: argparse.Namespace) -> None:
+    """Two large JSON documents that differ in one number against parsing both."""
+    numbers = random.Random(0)
+    rows = [{"step": step, "loss": numbers.random(), "name": f"run {step}"} for step in range(250_000)]
+    sides = folder / "one.json", folder / "two.json"
+    sides[0].write_text(json.dumps({"rows": rows}))
+    rows[200_000]["loss"] = 0.5
+    sides[1].write_text(json.dumps({"rows": rows}))
+    operations: Operations = {
+        "json.load of both": ("", "for side in sys.argv[1:]: json.load(open(side))"),
+        "compare": (COMPARE, EXPECT.format(word="different")),
+    }
+    figures = interleave("json", operations, sides, options.rounds)
+    ratio = figures["compare"]["cpu_s"] / figures["json.load of both"]["cpu_s"]
+    size = sides[0].stat().st_size >> 20
+    limit("json", f"{size} MiB documents, cpu_s ratio to parsing both", ratio, 5.0)
+    limit("json", "peak memory, MiB", figures["compare"]["peak_mib"], 1024)
+
+
+CASES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
+    "identical": bench_identical,
+    "files": bench_files,
+    "json": bench_json,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gib", type=float, default=4.0, help="size of each of the large files")
+    parser.add_argument(
+        "--folder", type=Path, help="where the files are written; the temporary folder by default"
+    )
+    parser.add_argument("--only", help="names of cases, separated by commas")
+    options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name, bench in CASES.items():
+        if options.only is None or name in options.only.split(","):
+            with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-compare-") as folder:
+                bench(Path(folder), options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""What an environment costs: made from a warm cache, checked before reuse, and run in a sandbox.
+
+    python bench/environment.py [--rounds N] [--requirement NAME ...]
+
+Prints JSON lines: medians in seconds, and ratios against what nobody can do without. Rounds are
+interleaved; PYTHONDONTWRITEBYTECODE is off. The first resolution and download need an index.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from reproof.environment import (
+    Environment,
+    EnvironmentRequest,
+    LockSource,
+    check,
+    check_contents,
+    create,
+    find_python,
+    make_lock,
+)
+from reproof.environment.install import link_mode
+from reproof.environment.manifest import changed_since, write_manifest
+from reproof.environment.uv import find_uv, uv_environment
+from reproof.execute import BubblewrapRunner, Confinement, ProcessRunner, Watch, probe, visible
+from reproof.model.recipe import Recipe
+
+PYPROJECT = (
+    '[project]\nname = "bench"\nversion = "1"\nrequires-python = "=={version}"\ndependencies = {names}\n'
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requirement", nargs="*", default=["mlflow", "scikit-learn", "pandas", "pyarrow"])
+    options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        os.environ["REPROOF_CACHE_DIR"] = str(folder / "cache")
+        creation(folder, options.requirement, options.rounds)
+        reuse(folder, options.rounds)
+        sandbox(folder, options.rounds * 5)
+
+
+def creation(folder: Path, names: list[str], rounds: int) -> None:
+    project = folder / "project"
+    project.mkdir()
+    python = find_python()
+    (project / "pyproject.toml").write_text(PYPROJECT.format(version=python.version, names=json.dumps(names)))
+    (project / "requirements.txt").write_text("\n".join(names))
+    env = uv_environment(UV_PROJECT_ENVIRONMENT=str(folder / "plain"))
+    uv(["lock", "--quiet", "--python", python.path], project, env)
+    mode = link_mode(folder)
+    locks = {
+        "uv.lock": LockSource(kind="uv.lock", folder=project, file="uv.lock"),
+        "requirements": LockSource(kind="requirements", folder=project, file="requirements.txt"),
+    }
+    requests = {
+        kind: EnvironmentRequest(lock=make_lock(source, python), python=python, folder=project)
+        for kind, source in locks.items()
+    }
+    (project / "lock.txt").write_text(requests["requirements"].lock.text)
+    sync = ["sync", "--quiet", "--frozen", "--python", python.path, "--link-mode", mode]
+    install = [
+        "pip",
+        "sync",
+        "--quiet",
+        "--require-hashes",
+        "--link-mode",
+        mode,
+        "--python",
+        folder / "plain/bin/python",
+    ]
+
+    def plain_pip() -> None:
+        uv(["venv", "--quiet", "--python", python.path, folder / "plain"], project, env)
+        uv([*install, project / "lock.txt"], project, env)
+
+    plain: dict[str, Callable[[], object]] = {
+        "uv.lock": lambda: uv(sync, project, env),
+        "requirements": plain_pip,
+    }
+    for kind, request in requests.items():
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(rounds + 1):
+            theirs.append(seconds(plain[kind]))
+            shutil.rmtree(folder / "plain")
+            ours.append(seconds(lambda request=request: create(request, folder / "ours")))
+            shutil.rmtree(folder / "ours")
+        show(
+            "create",
+            lock=kind,
+            link_mode=mode,
+            plain_uv=median(theirs[1:]),
+            reproof=median(ours[1:]),
+            limit=1.3,
+        )
+    state(create(requests["requirements"]), rounds)
+
+
+def state(environment: Environment, rounds: int) -> None:
+    files = sum(len(names) for _, _, names in os.walk(environment.folder))
+    size = sum(path.lstat().st_size for path in environment.folder.rglob("*"))
+    stat = median([seconds(lambda: check(environment)) for _ in range(rounds)])
+    content = median([seconds(lambda: check_contents(environment)) for _ in range(rounds)])
+    print(json.dumps({"what": "check", "files": files, "bytes": size, "states": stat, "contents": content}))
+
+
+def reuse(folder: Path, rounds: int, files: int = 40_000) -> None:
+    """Checking by file states costs by the file, whatever their size: as many as a 5 GB environment has."""
+    tree = folder / "large"
+    for number in range(files):
+        path = tree / f"package{number // 50}" / f"module{number % 50}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    write_manifest(tree, tree)
+    took = median([seconds(lambda: changed_since(tree, tree)) for _ in range(rounds)])
+    print(json.dumps({"what": "check before reuse", "files": files, "seconds": took, "limit": 0.2}))
+
+
+def sandbox(folder: Path, rounds: int) -> None:
+    if reason := probe():
+        print(json.dumps({"what": "bubblewrap", "skipped": reason}))
+        return
+    prefix = Path(sys.base_prefix)
+    runners = [
+        ProcessRunner(),
+        BubblewrapRunner(Confinement(writable=(folder,), read_only=visible([prefix]))),
+    ]
+    recipe = Recipe(
+        argv=(sys.executable, "-I", "-S", "-c", "pass"), env={"PATH": "/usr/bin:/bin"}, cwd=str(folder)
+    )
+    program = str(Path(sys.executable).resolve())
+    recipe = recipe.with_env({"HOME": str(folder)})
+    recipe = Recipe(argv=(program, *recipe.argv[1:]), env=recipe.env, cwd=recipe.cwd)
+    times: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for runner, took in zip(runners, times, strict=True):
+            took.append(runner.run(recipe, Watch()).seconds)
+    plain, confined = median(times[0]), median(times[1])
+    print(
+        json.dumps(
+            {
+                "what": "bubblewrap",
+                "plain": plain,
+                "confined": confined,
+                "added": confined - plain,
+                "limit": 0.02,
+            }
+        )
+    )
+
+
+def uv(arguments: list[str | Path], cwd: Path, env: dict[str, str]) -> None:
+    subprocess.run([find_uv(), *arguments], cwd=cwd, env=env, check=True)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def median(values: list[float]) -> float:
+    return round(statistics.median(values), 4)
+
+
+def show(what: str, *, lock: str, link_mode: str, plain_uv: float, reproof: float, limit: float) -> None:
+    ratio = round(reproof / plain_uv, 3)
+    print(
+        json.dumps(
+            {
+                "what": what,
+                "lock": lock,
+                "link_mode": link_mode,
+                "plain_uv": plain_uv,
+                "reproof": reproof,
+                "ratio": ratio,
+                "limit": limit,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

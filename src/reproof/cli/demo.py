@@ -1,0 +1,36 @@
+"""`reproof demo`: the whole loop in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reproof.cli.options import Terminal, isolation, offline, shared
+
+#: What to try next: command, and what it is for.
+NEXT = (
+    ("reproof show", "what was recorded of the run"),
+    ("reproof verify --output-format html -o verdict.html", "the same verdict, as a page"),
+    ("reproof run -P conf_file=confs/training.yaml . && reproof diff last~1 last", "what a change moves"),
+)
+
+
+@click.command("demo", short_help="the whole loop on a real project")
+@click.argument("directory", default="reproof-demo", type=click.Path(path_type=Path))
+@offline
+@isolation
+@shared
+def command(directory: Path, *, offline: bool, isolation: str, terminal: Terminal) -> int:
+    """Write a bike-sharing project into DIRECTORY, train and record it, re-create the run, compare."""
+    from reproof.report import render_verdict
+    from reproof.workflow.demo import demo
+    from reproof.workflow.verify import exit_status_of
+
+    with terminal.console() as console:
+        verdict, record = demo(directory, console.emit, offline=offline, isolation=isolation)
+    click.echo(render_verdict(verdict, record, "text", **terminal.look(None)))
+    click.echo(f"Next, after `cd {directory}`:")
+    for words, purpose in NEXT:
+        click.echo(f"  {words}\n      {purpose}")
+    return exit_status_of(verdict)

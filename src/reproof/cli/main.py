@@ -1,0 +1,147 @@
+"""The command line: a table of verbs, and the one place where failures become exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import IntEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reproof.errors import ReproofError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ExitStatus(IntEnum):
+    """What the exit status of every verb but `run` means; `run` passes on the child's own."""
+
+    REPRODUCED = 0
+    NOT_REPRODUCED = 1
+    UNDECIDED = 2
+    INCONCLUSIVE = 3
+    RUN_FAILED = 125
+    INTERRUPTED = 130
+
+
+#: Verb to (module, one line of help); a module is imported when its verb is used.
+VERBS = {
+    "run": ("run", "run a project; record code, data, environment, randomness and results"),
+    "verify": ("verify", "re-create a recorded run in a clean room, compare, give a verdict"),
+    "diff": ("diff", "say how two records, runs, files or folders differ; runs nothing"),
+    "show": ("show", "show a record, or the verdicts on it"),
+    "list": ("listing", "list the recorded runs of this project"),
+    "demo": ("demo", "all of it on a real project: write, run, record, re-create, compare"),
+    "doctor": ("doctor", "what this machine offers, and what each missing thing means"),
+    "sync": ("sync", "push what could not be written to MLflow at the time of the run"),
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs by name and imports only the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The verb's command, imported now; None if there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"reproof.cli.{VERBS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table of verbs, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"reproof {version('reproof')}")
+        ctx.exit()
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="show the version",
+)
+def program() -> None:
+    """Re-create a machine-learning result from its record alone, and prove whether it came out the same.
+
+    Exit status: 0 reproduced, 1 not reproduced, 2 nothing decided (usage, project or internal
+    error), 3 inconclusive, 130 interrupted. `run` passes the status of your command through.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit with its status.
+
+    Args:
+        arguments: Words after the program's name; those of the process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_status_of(words))
+
+
+def _status_of(words: list[str]) -> int:
+    failed = ExitStatus.RUN_FAILED if words[:1] == ["run"] else ExitStatus.UNDECIDED
+    try:
+        result = program.main(words, prog_name="reproof", standalone_mode=False)
+    except ReproofError as error:
+        return _complain(error, failed, words)
+    except click.exceptions.Abort:
+        return ExitStatus.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return failed
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.UNDECIDED
+    except Exception as error:  # a defect of ours still deserves one clear line
+        return _complain_of_defect(error, failed, words)
+    return int(result or 0)
+
+
+def _complain(error: ReproofError, status: ExitStatus, words: list[str]) -> int:
+    from reproof.cli.console import render_error, wants_color
+
+    if _is_verbose(words):
+        raise error
+    click.echo(render_error(error, color=wants_color(words)), err=True)
+    return status
+
+
+def _complain_of_defect(error: Exception, status: ExitStatus, words: list[str]) -> int:
+    from reproof.errors import InternalError
+
+    if _is_verbose(words):
+        raise error
+    defect = InternalError(
+        f"reproof itself failed: {type(error).__name__}: {error}",
+        hint="run the same command with `-v` for the traceback, and report it",
+    )
+    return _complain(defect, status, words)
+
+
+def _is_verbose(words: list[str]) -> bool:
+    ours: list[Any] = words[: words.index("--")] if "--" in words else words
+    return any(word in {"-v", "-vv", "--verbose"} for word in ours)
+
+
+if __name__ == "__main__":
+    main()

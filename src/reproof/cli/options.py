@@ -1,0 +1,143 @@
+"""Options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from reproof.cli.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("text", "json", "html", "markdown", "junit", "github")
+
+
+class Terminal(NamedTuple):
+    """How much is told, and how it looks.
+
+    Attributes:
+        verbose: Times -v.
+        quiet: Times -q.
+        color: ``auto``, ``always`` or ``never``.
+    """
+
+    verbose: int
+    quiet: int
+    color: Literal["auto", "always", "never"]
+
+    def console(self, *, yields_to: tuple[str, ...] = ()) -> Console:
+        """The receiver of events; see :class:`reproof.cli.console.Console`."""
+        from reproof.cli.console import Console
+
+        return Console(verbose=self.verbose, quiet=self.quiet, color=self.color, yields_to=yields_to)
+
+    def look(self, output: Path | None) -> dict[str, Any]:
+        """Width and colour for a document that goes to `output`, or to standard output."""
+        from reproof.cli.console import is_colored
+
+        if output is not None:
+            return {"color": False}
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 100
+        return {"color": is_colored(sys.stdout, self.color), "width": max(60, min(columns, 140))}
+
+
+def shared(function: F) -> F:
+    """-q, -v and --color, handed on as one argument `terminal`."""
+
+    @functools.wraps(function)
+    def collected(*arguments: Any, color: Any, verbose: int, quiet: int, **options: Any) -> Any:
+        return function(*arguments, terminal=Terminal(verbose, quiet, color), **options)
+
+    for option in (
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            envvar="REPROOF_COLOR",
+            show_envvar=True,
+            help="when to use colour; NO_COLOR is honoured",
+        ),
+        click.option("-v", "--verbose", count=True, help="tell more; show tracebacks"),
+        click.option("-q", "--quiet", count=True, help="tell less"),
+    ):
+        collected = option(collected)
+    return collected  # type: ignore[return-value]
+
+
+def output(formats: tuple[str, ...] = FORMATS) -> Callable[[F], F]:
+    """--output-format and -o: the form of what goes to standard output, or to a file."""
+
+    def decorate(function: F) -> F:
+        target = click.option(
+            "-o",
+            "--output",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="write to a file instead of standard output",
+        )
+        form = click.option(
+            "--output-format",
+            type=click.Choice(formats),
+            default="text",
+            envvar="REPROOF_OUTPUT_FORMAT",
+            show_envvar=True,
+            help="form of the result",
+        )
+        return form(target(function))
+
+    return decorate
+
+
+def policy(function: F) -> F:
+    """--accept, --rtol, --atol: what still passes."""
+    for option in (
+        click.option("--atol", type=click.FloatRange(min=0), help="absolute tolerance for numbers"),
+        click.option("--rtol", type=click.FloatRange(min=0), help="relative tolerance for numbers"),
+        click.option(
+            "--accept",
+            type=click.Choice(["identical", "equivalent", "close"]),
+            help="the worst outcome that passes  [default: equivalent; close with a tolerance]",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def offline(function: F) -> F:
+    """--offline: no package is fetched."""
+    return click.option(
+        "--offline",
+        is_flag=True,
+        envvar="REPROOF_OFFLINE",
+        show_envvar=True,
+        help="make the environment from the package cache alone",
+    )(function)
+
+
+def isolation(function: F) -> F:
+    """--isolation: how a re-run is kept apart."""
+    return click.option(
+        "--isolation",
+        type=click.Choice(["auto", "process", "bubblewrap"]),
+        default="auto",
+        show_default=True,
+        envvar="REPROOF_ISOLATION",
+        show_envvar=True,
+        help="how the re-run is kept apart",
+    )(function)
+
+
+def timeout(function: F) -> F:
+    """--timeout: seconds after which the command is ended."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="end the command after this time",
+    )(function)

@@ -1,0 +1,112 @@
+"""`reproof run`: the options of `mlflow run`, and a record."""
+
+from __future__ import annotations
+
+import sys
+
+from typing import Any
+
+import click
+
+from reproof.cli.options import Terminal, offline, shared, timeout
+from reproof.errors import UsageError
+
+
+class CommandAfterDashes(click.Command):
+    """A command whose words after ``--`` are another program's, untouched."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Set aside what follows the first ``--``, then parse the rest."""
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta["reproof.command"] = tuple(args[cut + 1 :])
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+
+@click.command("run", cls=CommandAfterDashes, options_metavar="[OPTIONS]", short_help="run and record")
+@click.argument("uri", default=".", required=False, metavar="[URI] [-- COMMAND ...]")
+@click.option(
+    "-e", "--entry-point", metavar="NAME", help="entry point of MLproject, or a script  [default: main]"
+)
+@click.option(
+    "-P",
+    "--param-list",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="a parameter of the entry point; repeatable",
+)
+@click.option("--experiment-name", "experiment", envvar="MLFLOW_EXPERIMENT_NAME", help="MLflow experiment")
+@click.option("--run-name", help="name of the MLflow run")
+@click.option(
+    "--tracking-uri", help="MLflow store or server  [default: MLFLOW_TRACKING_URI, else MLflow's own]"
+)
+@click.option("--revision", metavar="REV", help="a commit, branch or tag, run in a clone aside")
+@click.option("--seed", metavar="N|none", help="seed for the generators; a fresh one for each run by default")
+@click.option(
+    "--env-manager",
+    type=click.Choice(["uv", "local"]),
+    help="make the environment with uv, or use the current one  [default: uv where the project names one]",
+)
+@click.option("--require-clean", is_flag=True, help="refuse a work tree with uncommitted changes")
+@click.option("--no-log", is_flag=True, help="do not add the record to MLflow")
+@offline
+@timeout
+@shared
+@click.pass_context
+def command(ctx: click.Context, /, uri: str, *, terminal: Terminal, **options: Any) -> int:
+    """Run an MLflow Project in its folder, or any COMMAND, and record it.
+
+    Code, data, environment, randomness and results go into one record below `.reproof/`; the exit
+    status is that of the command (125: reproof itself failed).
+    """
+    from reproof.workflow.run import RunOptions, run
+
+    wishes = RunOptions(
+        uri=uri,
+        command=ctx.meta.get("reproof.command", ()),
+        parameters=_parse_parameters(options.pop("parameters")),
+        seed=parse_seed(options.pop("seed")),
+        log=not options.pop("no_log"),
+        echo=True,
+        terminal=sys.stdout.isatty(),
+        **options,
+    )
+    with terminal.console(yields_to=("command",)) as console:
+        recorded = run(wishes, console.emit)
+        console.tell_recorded(recorded.summary())
+    return recorded.exit_status
+
+
+def _parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(
+                f"cannot read the parameter `{pair}`: it has no `=`",
+                hint=f"write `-P {name or 'NAME'}=VALUE`",
+            )
+        if name in parameters:
+            raise UsageError(
+                f"the parameter `{name}` is given twice",
+                details=[("values", f"`{parameters[name]}` and `{value}`")],
+            )
+        parameters[name] = value
+    return parameters
+
+
+def parse_seed(text: str | None) -> int | str | None:
+    """Read ``--seed``: a whole number of at most 64 bits, ``none``, or nothing.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    if text is None or text == "none":
+        return text
+    if text.isascii() and text.isdigit() and int(text) < 2**64:
+        return int(text)
+    raise UsageError(
+        f"cannot read the seed `{text}`: a whole number from 0 to 2^64-1, or `none`", hint="pass `--seed 42`"
+    )

@@ -1,0 +1,52 @@
+"""`reproof verify`: a verdict, and an exit status that a script can trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reproof.cli.options import Terminal, isolation, offline, output, policy, shared, timeout
+
+
+@click.command("verify", short_help="re-create and compare")
+@click.argument("run", default="last")
+@policy
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="re-run N times; all must agree with the record",
+)
+@click.option("--keep", is_flag=True, help="leave the clean room in place and print its path")
+@isolation
+@timeout
+@offline
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="another DVC cache to look for data in; repeatable",
+)
+@click.option("--no-log", is_flag=True, help="do not write the verdict to the MLflow run")
+@output()
+@shared
+def command(run: str, *, terminal: Terminal, output_format: str, output: Path | None, **options: Any) -> int:
+    """Re-create RUN from its record alone, compare every result, and say whether it came out the same.
+
+    RUN is an MLflow run id, a record id, a unique prefix of either, `last`, or a record file.
+    """
+    from reproof.cli.console import write_document
+    from reproof.report import render_verdict
+    from reproof.workflow.verify import VerifyOptions, exit_status_of, verify
+
+    stores = tuple(str(store) for store in options.pop("stores"))
+    chosen = VerifyOptions(stores=stores, log=not options.pop("no_log"), **options)
+    with terminal.console() as console:
+        verdict, record = verify(run, chosen, console.emit)
+    write_document(render_verdict(verdict, record, output_format, **terminal.look(output)), output)
+    return exit_status_of(verdict)

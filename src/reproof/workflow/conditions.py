@@ -1,0 +1,113 @@
+"""Under which equality a verdict holds, read off the two records and the room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from reproof.model.record import Record
+from reproof.model.verdict import Condition
+from reproof.workflow.room import Room
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What the conditions are read off."""
+
+    recorded: Record
+    rerun: Record
+    room: Room
+    redirected: tuple[str, ...] = ()
+
+    def used_again(self) -> tuple[str, ...]:
+        """What was not re-created: with any of it the word is *repeated*, not *reproduced*."""
+        found = []
+        if self.room.provision.used_again:
+            found.append(self.room.provision.used_again)
+        found += [f"data in its original place: {name}" for name in self.room.restored.used_again]
+        found += [
+            f"a process that could not be watched: {' '.join(process.argv) or process.pid}"
+            for process in self.recorded.byproducts.processes
+            if not process.reached
+        ]
+        return tuple(found)
+
+
+def list_conditions(circumstances: Circumstances) -> tuple[Condition, ...]:
+    """All conditions of a verdict, in the order of the report."""
+    return (
+        *_place(circumstances),
+        *_machine(circumstances.recorded, circumstances.rerun),
+        *_environment(circumstances),
+        *_randomness(circumstances.recorded),
+        *_materials(circumstances),
+        *_tracking(circumstances),
+    )
+
+
+def _place(circumstances: Circumstances) -> Iterator[Condition]:
+    choice = circumstances.room.choice
+    limits = {
+        "bubblewrap": "no network; only the room could be written",
+        "process": "network and writes outside the room were not prevented",
+        "none": "nothing was prevented",
+    }
+    note = limits[choice.level]
+    if circumstances.room.plan.settings.network:
+        note = "the network was on: the settings ask for it"
+    yield Condition("isolation", choice.level, f"{note}{f' ({choice.reason})' if choice.reason else ''}")
+    yield Condition("path", "another", "private HOME and temporary folder")
+
+
+def _machine(recorded: Record, rerun: Record) -> Iterator[Condition]:
+    before, after = recorded.hardware, rerun.hardware
+    yield Condition("host", "same" if before.host and before.host == after.host else "another")
+    same = (before.cpu_model, before.cpu_flags) == (after.cpu_model, after.cpu_flags)
+    note = None if before.affinity == after.affinity else f"{after.affinity} CPUs, recorded {before.affinity}"
+    yield Condition("CPU type", "same" if same else f"another: {after.cpu_model}", note)
+    if before.gpus or after.gpus:
+        yield Condition("GPUs", "same" if before.gpus == after.gpus else "others", ", ".join(after.gpus))
+
+
+def _environment(circumstances: Circumstances) -> Iterator[Condition]:
+    section = circumstances.rerun.environment
+    if section.python is not None:
+        recorded = circumstances.recorded.environment.python
+        same = recorded is not None and recorded.build == section.python.build
+        yield Condition("Python", section.python.version, "the same build" if same else "another build")
+    provision = circumstances.room.provision
+    if provision.used_again:
+        yield Condition("environment", "used again", provision.used_again)
+        return
+    lock = section.lock
+    note = f"from `{lock.source}`" if lock is not None else None
+    if lock is not None and lock.resolved:
+        note = f"{note}, as resolved for the recorded run"
+    yield Condition("environment", f"re-created, {len(section.distributions)} packages by hash", note)
+    for line in provision.conditions:
+        yield Condition("not locked by hash", line)
+
+
+def _randomness(recorded: Record) -> Iterator[Condition]:
+    chance = recorded.randomness
+    if chance.seed is None:
+        yield Condition("seed", "none applied by reproof")
+        return
+    yield Condition(
+        "seed", str(chance.seed), f"applied to {', '.join(chance.applied) or 'nothing that was used'}"
+    )
+
+
+def _materials(circumstances: Circumstances) -> Iterator[Condition]:
+    restored = circumstances.room.restored
+    parts = [f"{count} {origin}" for origin, count in sorted(restored.counts.items())]
+    yield Condition("materials", "restored by digest", ", ".join(parts) or "none were read")
+    for line in circumstances.used_again():
+        yield Condition("used again", line)
+    for line in restored.corrupted:
+        yield Condition("corrupted object", line)
+
+
+def _tracking(circumstances: Circumstances) -> Iterator[Condition]:
+    for address in circumstances.redirected:
+        yield Condition("MLflow store", "the room's own", f"the code names `{address}`")

@@ -1,0 +1,108 @@
+"""`diff`: how two records, runs, files or folders differ; nothing is run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from reproof.compare import compare
+from reproof.compare.records import compare_set_ups
+from reproof.errors import RecordError, UsageError
+from reproof.model.difference import Difference, Outcome, combine
+from reproof.model.event import Emit, Event, silent
+from reproof.model.policy import Policy, Tolerance
+from reproof.store.records import Found
+from reproof.workflow.judge import Side, judge
+from reproof.workflow.lookup import find_record, place_of
+from reproof.workflow.verdicts import make_policy
+
+
+class DiffOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What passes: see :class:`reproof.workflow.verify.VerifyOptions`."""
+
+    accept: str | None = None
+    rtol: float | None = None
+    atol: float | None = None
+
+    def policy(self) -> Policy:
+        """The policy that the options ask for."""
+        return make_policy(Policy(), self.accept, self.rtol, self.atol)
+
+
+def diff(a: str, b: str, options: DiffOptions | None = None, emit: Emit = silent) -> Difference:
+    """Compare A with B: paths if both exist as such, records otherwise.
+
+    Raises:
+        UsageError: One is a file or folder and the other names nothing.
+        RecordError: A record cannot be found or read.
+    """
+    policy = (options or DiffOptions()).policy()
+    emit(Event(kind="start", subject="compare", message="comparing"))
+    try:
+        if _is_content(a) or _is_content(b):
+            return _diff_paths(a, b, policy.tolerance)
+        return _diff_records(find_record(a), find_record(b), policy)
+    finally:
+        emit(Event(kind="finish", subject="compare"))
+
+
+def exit_status_of(difference: Difference, options: DiffOptions) -> int:
+    """0 within what is accepted, 3 if all that is not could not be compared, else 1."""
+    limit = options.policy().accept
+    if difference.outcome <= limit:
+        return 0
+    return 3 if difference.outcome is Outcome.UNKNOWN else 1
+
+
+def _is_content(text: str) -> bool:
+    """Whether `text` is a file or folder to compare as such (a record file is a record)."""
+    path = Path(text)
+    if not (path.exists() or path.is_symlink()):
+        return False
+    return not (path.suffix == ".json" and path.parent.name == "records" and path.is_file())
+
+
+def _diff_paths(a: str, b: str, tolerance: Tolerance) -> Difference:
+    for text in (a, b):
+        if not (Path(text).exists() or Path(text).is_symlink()):
+            raise UsageError(
+                f"there is no file or folder `{text}`", hint="run `reproof list` for recorded runs"
+            )
+    subject = a if Path(a).name != Path(b).name else Path(a).name
+    return compare(Path(a), Path(b), subject=subject, tolerance=tolerance)
+
+
+def _diff_records(a: Found, b: Found, policy: Policy) -> Difference:
+    """Results and set-ups of two records, as one tree with the branches `set-up` and `results`."""
+    if a.record.state == "unfinished" or b.record.state == "unfinished":
+        raise RecordError("cannot compare a run that has not ended", hint="run `reproof list`")
+    with tempfile.TemporaryDirectory(prefix="reproof-diff-") as folder:
+        scratch = Path(folder)
+        for name in ("expected", "actual"):
+            (scratch / name).mkdir()
+        judgement = judge(
+            Side(a.record, place_of(a).store), Side(b.record, place_of(b).store), policy, scratch
+        )
+    parts = [combine("results", judgement.differences, kind="results")]
+    factors = compare_set_ups(a.record, b.record)
+    if factors:
+        # The set-up is why results may differ, it is no result: equal results pass whatever it is.
+        parts.insert(
+            0,
+            Difference(
+                subject="set-up",
+                outcome=Outcome.IDENTICAL,
+                kind="set-up",
+                summary=", ".join(factor.subject for factor in factors) + " differ",
+                children=factors,
+            ),
+        )
+    return Difference(
+        subject=f"{a.id[:12]} -> {b.id[:12]}",
+        outcome=judgement.outcome,
+        kind="records",
+        summary=parts[-1].summary,
+        children=tuple(parts),
+    )

@@ -1,0 +1,180 @@
+"""Comparing two records, result by result: exit status, metrics, parameters, artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from reproof.compare import compare_files
+from reproof.compare.metrics import compare_metrics, compare_parameters
+from reproof.model.artifact import Artifact
+from reproof.model.difference import Difference, Outcome
+from reproof.model.policy import Policy, Rule
+from reproof.model.record import Record
+from reproof.model.verdict import NotChecked
+from reproof.store.directory import DirectoryStore
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two things compared: a record, and the store that holds its content."""
+
+    record: Record
+    store: DirectoryStore
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """All differences, in the order of the report, and what was not compared."""
+
+    differences: tuple[Difference, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst outcome of all."""
+        return Outcome.worst(difference.outcome for difference in self.differences)
+
+
+def judge(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Judgement:
+    """Compare the results of two records.
+
+    Args:
+        expected: The recorded side.
+        actual: The re-run's side.
+        policy: Tolerances and rules; a rule with `ignore` moves its subjects to `not_checked`.
+        scratch: Empty folder; content is laid out there under its own name while it is compared.
+    """
+    differences = [
+        _compare_status(expected.record, actual.record),
+        *compare_metrics(expected.record.metrics, actual.record.metrics, policy),
+        *compare_parameters(expected.record.parameters, actual.record.parameters, policy),
+        *_compare_products(expected, actual, policy, scratch),
+    ]
+    kept, ignored = [], []
+    for difference in differences:
+        reason = policy.rule_for(difference.subject).ignore
+        if reason is None:
+            kept.append(difference)
+        else:
+            ignored.append(NotChecked(difference.subject, f"ignored by rule: {reason}"))
+    omitted = [NotChecked(omission.subject, omission.reason) for omission in expected.record.omissions]
+    return Judgement(differences=tuple(kept), not_checked=(*ignored, *omitted))
+
+
+def _compare_status(expected: Record, actual: Record) -> Difference:
+    before, after = expected.byproducts.exit_status, actual.byproducts.exit_status
+    same = before == after
+    return Difference(
+        subject="exit status",
+        outcome=Outcome.IDENTICAL if same else Outcome.DIFFERENT,
+        summary=f"both ended with {before}" if same else f"ended with {after}, recorded {before}",
+        kind="status",
+        expected=str(before),
+        actual=str(after),
+    )
+
+
+def _compare_products(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Iterator[Difference]:
+    before = {artifact.name: artifact for artifact in expected.record.products}
+    after = {artifact.name: artifact for artifact in actual.record.products}
+    for name in sorted({*before, *after}):
+        rule = policy.rule_for(name)
+        if name not in after:
+            yield _one_sided(before[name], "the re-run did not make it")
+        elif name not in before:
+            yield _one_sided(after[name], "only the re-run made it")
+        elif rule.stable == "name" or rule.ignore is not None:
+            yield Difference(
+                subject=name,
+                outcome=Outcome.EQUIVALENT,
+                kind="name",
+                summary="present on both sides",
+                canonicalised=("content (declared stable by name only)",),
+            )
+        else:
+            yield _compare_pair((expected.store, before[name]), (actual.store, after[name]), rule, scratch)
+
+
+def _one_sided(artifact: Artifact, what: str) -> Difference:
+    return Difference(
+        subject=artifact.name,
+        outcome=Outcome.DIFFERENT,
+        kind="artifact",
+        summary=what,
+        evidence={"size": artifact.size},
+    )
+
+
+def _compare_pair(
+    before: tuple[DirectoryStore, Artifact], after: tuple[DirectoryStore, Artifact], rule: Rule, scratch: Path
+) -> Difference:
+    expected, actual = before[1], after[1]
+    if expected.kind != actual.kind or expected.target != actual.target:
+        return _different_kind(expected, actual)
+    content = _compare_content(before, after, rule, scratch)
+    if _is_executable(expected) != _is_executable(actual):
+        return msgspec.structs.replace(
+            content,
+            outcome=Outcome.DIFFERENT,
+            summary="the permission to execute differs; " + content.summary,
+        )
+    return content
+
+
+def _different_kind(expected: Artifact, actual: Artifact) -> Difference:
+    def say(artifact: Artifact) -> str:
+        return f"symlink to {artifact.target}" if artifact.kind == "symlink" else artifact.kind
+
+    return Difference(
+        subject=expected.name,
+        outcome=Outcome.DIFFERENT,
+        kind="artifact",
+        summary=f"{say(actual)}, recorded {say(expected)}",
+        expected=say(expected),
+        actual=say(actual),
+    )
+
+
+def _compare_content(
+    before: tuple[DirectoryStore, Artifact], after: tuple[DirectoryStore, Artifact], rule: Rule, scratch: Path
+) -> Difference:
+    expected, actual = before[1], after[1]
+    shared = sorted(set(expected.digests) & set(actual.digests))
+    if expected.kind == "symlink" or any(expected.digests[name] == actual.digests[name] for name in shared):
+        return Difference(
+            subject=expected.name,
+            outcome=Outcome.IDENTICAL,
+            kind="bytes",
+            summary="same bytes",
+            evidence={"size": expected.size, **{name: expected.digests[name] for name in shared}},
+        )
+    if not (expected.kept and actual.kept):
+        return Difference(
+            subject=expected.name,
+            outcome=Outcome.UNKNOWN,
+            kind="bytes",
+            summary="the bytes differ, and the content of one side was not kept: only digests can be compared",
+            expected=str(expected.digest),
+            actual=str(actual.digest),
+        )
+    left = _lay_out(*before, scratch / "expected")
+    right = _lay_out(*after, scratch / "actual")
+    try:
+        return compare_files(left, right, subject=expected.name, tolerance=rule.tolerance)
+    finally:
+        left.unlink(missing_ok=True)
+        right.unlink(missing_ok=True)
+
+
+def _lay_out(store: DirectoryStore, artifact: Artifact, folder: Path) -> Path:
+    """A verified private copy of the content under its own file name: recognisers look at names too."""
+    assert artifact.digest is not None
+    target = folder / Path(artifact.name).name
+    target.unlink(missing_ok=True)
+    store.get(artifact.digest, target)
+    return target
+
+
+def _is_executable(artifact: Artifact) -> bool:
+    return bool((artifact.mode or 0) & 0o111)

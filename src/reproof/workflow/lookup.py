@@ -1,0 +1,123 @@
+"""Finding records by what a user types, and the places that they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from reproof.base import git
+from reproof.base.locations import FOLDER, own_folder
+from reproof.errors import ProjectError, RecordError
+from reproof.model.verdict import Verdict
+from reproof.report.protocol import ListedRun
+from reproof.store.directory import DirectoryStore
+from reproof.store.records import Found, RecordStore
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a record lives.
+
+    Attributes:
+        top: Top of the repository that it speaks of.
+        own: The `.reproof` folder.
+    """
+
+    top: Path
+    own: Path
+
+    @property
+    def store(self) -> DirectoryStore:
+        """Content of the records."""
+        return DirectoryStore(self.own)
+
+
+def find_record(reference: str, directory: Path | None = None) -> Found:
+    """The record that `reference` names, in the project at `directory` (here by default).
+
+    ``last~N`` is the N-th record before the last.
+
+    Raises:
+        RecordError: Nothing, or more than one record, fits; or it cannot be trusted.
+        ProjectError: There is no repository here, and `reference` is not a file.
+    """
+    if reference.endswith(".json") and Path(reference).is_file():
+        return RecordStore(Path(reference).absolute().parent.parent).find(str(Path(reference).absolute()))
+    records = RecordStore(own_folder(git.require_top(directory or Path.cwd())))
+    head, tilde, back = reference.partition("~")
+    if head == "last" and tilde and back.isdigit():
+        rows = [row for row in records.list() if row.trouble is None]
+        if int(back) >= len(rows):
+            raise RecordError(
+                f"there is no `{reference}`: {len(rows)} runs are recorded here", hint="run `reproof list`"
+            )
+        return records.read(rows[int(back)].id)
+    return records.find(reference)
+
+
+def place_of(found: Found) -> Place:
+    """The repository and the folder of a record that was found.
+
+    A record file outside any `.reproof` folder belongs to the repository of the current folder.
+
+    Raises:
+        ProjectError: There is no repository to take the code from.
+    """
+    own = found.path.parent.parent
+    if own.name == FOLDER:
+        top = git.find_top(own.parent)
+        if top is not None:
+            return Place(top=top, own=own)
+    top = git.find_top(Path.cwd())
+    if top is None:
+        raise ProjectError(
+            f"cannot find the code of record `{found.id[:12]}`: this is not a Git repository",
+            details=[("commit", found.record.code.commit)],
+            hint="run it in a clone of the project",
+        )
+    return Place(top=top, own=own_folder(top))
+
+
+def newest_verdict(found: Found) -> Verdict:
+    """The last verdict on a record.
+
+    Raises:
+        RecordError: It was never verified.
+    """
+    verdicts = RecordStore(place_of(found).own).verdicts(found.id)
+    if not verdicts:
+        raise RecordError(
+            f"record `{found.id[:12]}` was never verified", hint=f"run `reproof verify {found.id[:12]}`"
+        )
+    return verdicts[-1]
+
+
+def list_records(directory: Path, limit: int) -> list[ListedRun]:
+    """The newest records of the project at `directory`, with their last verdicts.
+
+    Raises:
+        ProjectError: There is no repository here.
+    """
+    records = RecordStore(own_folder(git.require_top(directory)))
+    rows = []
+    for summary in records.list()[:limit]:
+        if summary.trouble is not None:
+            rows.append(ListedRun(record=summary.id, created=summary.created, state=summary.trouble))
+            continue
+        found = records.read(summary.id)
+        verdicts = records.verdicts(summary.id)
+        last = verdicts[-1] if verdicts else None
+        rows.append(
+            ListedRun(
+                record=summary.id,
+                run_id=summary.run_id,
+                created=summary.created,
+                project=summary.project,
+                entry_point=summary.entry_point or found.record.project.command,
+                state=summary.state,
+                seconds=found.record.byproducts.seconds,
+                verdict=last.word if last else None,
+                verified=last.created if last else None,
+            )
+        )
+    return rows

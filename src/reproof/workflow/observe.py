@@ -1,0 +1,277 @@
+"""Carrying out a recipe and gathering all that can be seen of it, in a project or in a clean room."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.naming import Naming
+from reproof.capture import native, observations
+from reproof.capture.observations import Observations
+from reproof.capture.tree import Tree, scan
+from reproof.capture.watch import Watch as NativeWatch
+from reproof.errors import StoreError
+from reproof.execute.protocol import Execution, Interrupted, Runner, Watch
+from reproof.model.artifact import Artifact
+from reproof.model.event import Emit, Event
+from reproof.model.observation import RunOpened
+from reproof.model.recipe import Recipe
+from reproof.model.record import Byproducts, NativeLibrary, Omission, RandomnessSection
+from reproof.store.directory import DirectoryStore
+from reproof.workflow.logged import Logged, gather_logged
+from reproof.workflow.materials import Origins, Reads, gather_materials
+from reproof.workflow.products import Keeping, gather_products
+
+
+class Attention(msgspec.Struct, frozen=True, kw_only=True):
+    """How the command is watched.
+
+    Attributes:
+        echo: Pass its output through as it comes.
+        terminal: Give it a terminal of its own (ours is one).
+        timeout: Seconds after which it is ended; None for never.
+        sweep: End what it left behind in the background.
+    """
+
+    echo: bool = False
+    terminal: bool = False
+    timeout: float | None = None
+    sweep: bool = False
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides how a recipe is carried out and what is kept of it.
+
+    Attributes:
+        recipe: What is run; our own variables are added here.
+        naming: The folders that names are relative to.
+        scratch: An empty folder for observations, logs and logged files.
+        store: Receives content.
+        runner: How it is run.
+        attention: How it is watched.
+        origins: Where inputs are known to come from.
+        seed: What is applied; None for nothing.
+        tracking: Variables for MLflow in the child.
+        tracking_files: Names below the top that belong to the tracking store.
+        max_kept_bytes: Bytes of products that are kept.
+        declared_products: Patterns from the settings.
+        environment: Prefixes whose files are packages, not inputs.
+        title: What the work is called while it goes on.
+    """
+
+    recipe: Recipe
+    naming: Naming
+    scratch: Path
+    store: DirectoryStore
+    runner: Runner
+    attention: Attention = Attention()
+    origins: Origins = Origins()
+    seed: int | None = None
+    tracking: dict[str, str] = {}
+    tracking_files: tuple[str, ...] = ()
+    max_kept_bytes: int = 1 << 30
+    declared_products: tuple[str, ...] = ()
+    environment: tuple[Path, ...] = ()
+    title: str = "running the command"
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen, in the terms of a record."""
+
+    execution: Execution
+    interrupted: bool
+    materials: tuple[Artifact, ...]
+    products: tuple[Artifact, ...]
+    logged: Logged
+    native: tuple[NativeLibrary, ...]
+    byproducts: Byproducts
+    randomness: RandomnessSection
+    variables: dict[str, str]
+    redirected: tuple[str, ...]
+    omissions: tuple[Omission, ...]
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """The raw material: trees before and after, lines of the child, files seen to be opened."""
+
+    before: Tree
+    after: Tree
+    lines: Observations
+    opened: frozenset[str]
+    omissions: tuple[Omission, ...]
+    started: float
+
+
+def observe(setup: Setup, emit: Emit) -> Evidence:
+    """Run the recipe of `setup` to its end and gather the evidence.
+
+    Ctrl-C ends the child, not the gathering: the evidence then says `interrupted`.
+
+    Raises:
+        ExecutionError: The command could not be started or watched.
+    """
+    for name in ("artifacts", "logs"):
+        (setup.scratch / name).mkdir(parents=True)
+    top = Path(setup.naming.top)
+    before = scan(top)
+    started = time.time()
+    with NativeWatch(top, tree=before) as watch:
+        emit(Event(kind="start", subject="command", message=setup.title))
+        execution, interrupted = _run(setup)
+        emit(Event(kind="finish", subject="command", message=setup.title))
+    seen = _Seen(
+        before,
+        scan(top),
+        observations.read(setup.scratch / "observations.jsonl"),
+        frozenset(watch.opened_paths),
+        (*watch.omissions, *before.omissions),
+        started,
+    )
+    emit(Event(kind="start", subject="evidence", message="gathering what was read and written"))
+    evidence = _gather(setup, seen, execution, interrupted=interrupted)
+    emit(Event(kind="finish", subject="evidence"))
+    return evidence
+
+
+def _run(setup: Setup) -> tuple[Execution, bool]:
+    attention = setup.attention
+    watch = Watch(
+        stdout=setup.scratch / "logs/stdout",
+        stderr=setup.scratch / "logs/stderr",
+        echo=attention.echo,
+        terminal=attention.terminal,
+        timeout=attention.timeout,
+        end_left_behind=attention.sweep,
+    )
+    try:
+        return setup.runner.run(setup.recipe.with_env(_variables(setup)), watch), False
+    except Interrupted as interruption:
+        return interruption.execution, True
+
+
+def _variables(setup: Setup) -> dict[str, str | None]:
+    ours: dict[str, str | None] = {
+        "REPROOF_OBSERVATIONS": str(setup.scratch / "observations.jsonl"),
+        "REPROOF_ARTIFACTS": str(setup.scratch / "artifacts"),
+        "REPROOF_PROJECT": setup.naming.top,
+        "REPROOF_MLFLOW": "1",
+        **setup.tracking,
+        **_seed_variables(setup.seed),
+    }
+    if setup.seed is not None:
+        ours["REPROOF_SEED"] = str(setup.seed)
+    return ours
+
+
+def _seed_variables(seed: int | None) -> dict[str, str]:
+    """The hash seed can only be set before an interpreter starts; it has 32 bits."""
+    return {} if seed is None else {"PYTHONHASHSEED": str(seed % 2**32)}
+
+
+def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
+    naming = setup.naming
+    logged = gather_logged(seen.lines.lines, setup.scratch, setup.store, naming)
+    tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, naming))
+    keeping = Keeping(
+        store=setup.store,
+        limit=setup.max_kept_bytes,
+        declared=setup.declared_products,
+        leave_out=tracking_files,
+    )
+    products = gather_products(Path(naming.top), seen.before, seen.after, keeping)
+    reads = Reads(
+        reported=frozenset(observations.opened_for_reading(seen.lines)),
+        seen=seen.opened,
+        ignored=(
+            str(setup.scratch),
+            *(str(prefix) for prefix in setup.environment),
+            *(str(naming.find_file(name)) for name in tracking_files),
+        ),
+        started=seen.started,
+    )
+    names = {artifact.name for artifact in products.artifacts}
+    materials, unclear = gather_materials(reads, setup.origins, naming, names)
+    libraries = native.describe(
+        observations.native_libraries(seen.lines), Path(naming.environment or "/nowhere")
+    )
+    return Evidence(
+        execution=execution,
+        interrupted=interrupted,
+        materials=materials,
+        products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
+        logged=logged,
+        native=libraries,
+        byproducts=_byproducts(setup, seen.lines, execution),
+        randomness=_randomness(setup, seen.lines),
+        variables={**setup.recipe.env, **_seed_variables(setup.seed)},
+        redirected=observations.redirected(seen.lines),
+        omissions=(
+            *observations.omissions(seen.lines),
+            *seen.omissions,
+            *products.omissions,
+            *unclear,
+            *logged.omissions,
+        ),
+    )
+
+
+def _tracking_files(lines: Observations, naming: Naming) -> tuple[str, ...]:
+    """Names below the top where the child's MLflow kept its runs and artifacts."""
+    names: set[str] = set()
+    for line in lines.lines:
+        if isinstance(line, RunOpened):
+            for address in (line.uri, line.artifact_uri):
+                names.update(tracking_names(address, naming))
+    return tuple(sorted(names))
+
+
+def tracking_names(address: str, naming: Naming) -> tuple[str, ...]:
+    """The files below the top that a local tracking address stands for; none for a server.
+
+    A sqlite database comes with its journals; of a folder of runs the outermost part below the
+    top is meant (``mlruns`` of ``mlruns/0/abc/artifacts``).
+    """
+    scheme, colon, rest = address.partition(":")
+    if scheme == "sqlite":
+        path = rest[3:] if rest.startswith("////") else rest.removeprefix("///")
+        name = naming.name_file(path)
+        return () if name.startswith(("/", "$")) else (name, f"{name}-journal", f"{name}-wal", f"{name}-shm")
+    path = rest.removeprefix("//") if colon and scheme == "file" else address
+    name = naming.name_file(os.path.realpath(path)) if path.startswith("/") else "/"
+    return () if name.startswith(("/", "$")) else (name.split("/", 1)[0],)
+
+
+def _byproducts(setup: Setup, lines: Observations, execution: Execution) -> Byproducts:
+    return Byproducts(
+        exit_status=execution.status,
+        stdout=_log(setup, "stdout"),
+        stderr=_log(setup, "stderr"),
+        started=execution.started,
+        seconds=round(execution.seconds, 3),
+        cpu_seconds=round(execution.cpu_seconds, 3),
+        peak_memory=execution.peak_memory,
+        processes=observations.processes(lines),
+        network=observations.network(lines),
+        modules=observations.modules(lines),
+    )
+
+
+def _log(setup: Setup, name: str) -> Artifact | None:
+    path = setup.scratch / "logs" / name
+    if not path.exists():
+        return None
+    try:
+        digest = setup.store.put(path)
+    except StoreError:
+        return None
+    return Artifact(
+        name=name, digests={"blake3": digest.value}, size=path.stat().st_size, origin="captured", kept=True
+    )
+
+
+def _randomness(setup: Setup, lines: Observations) -> RandomnessSection:
+    applied, seeded, unseeded = observations.randomness(lines)
+    return RandomnessSection(seed=setup.seed, applied=applied, seeded=seeded, unseeded=unseeded)

@@ -1,0 +1,283 @@
+"""Everything that is known before a command starts: project, code, inputs, seed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from reproof.base import git
+from reproof.base.cloning import clone
+from reproof.base.locations import data_directory, own_folder
+from reproof.base.naming import Naming
+from reproof.capture.code import CapturedCode, capture_code
+from reproof.errors import ProjectError, UsageError
+from reproof.model.artifact import Artifact
+from reproof.model.event import Emit, Event
+from reproof.model.record import CodeSection, Omission, ProjectSection
+from reproof.project.location import Location, locate
+from reproof.project.mlproject import MLProject, read_mlproject
+from reproof.project.rendering import Invocation, Places, render
+from reproof.project.settings import Settings, read_settings
+from reproof.store.directory import DirectoryStore
+from reproof.workflow.materials import Origins
+from reproof.workflow.tracked_data import tracked_artifacts
+
+_SEED_BITS = 32
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line or in a call, before the project is read.
+
+    Attributes:
+        uri: Folder or Git address.
+        command: Words of a command; empty to run an entry point.
+        entry_point: Name, or a script.
+        parameters: Values by name.
+        revision: Commit, branch or tag, for a clone aside.
+        seed: A number, ``none``, or None for the settings' or a fresh one.
+        require_clean: Refuse uncommitted changes.
+        experiment: MLflow experiment.
+        run_name: Name of the MLflow run.
+    """
+
+    uri: str = "."
+    command: tuple[str, ...] = ()
+    entry_point: str | None = None
+    parameters: dict[str, str] = {}
+    revision: str | None = None
+    seed: int | str | None = None
+    require_clean: bool = False
+    experiment: str | None = None
+    run_name: str | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A project that is ready to run.
+
+    Attributes:
+        top: Top of the repository.
+        folder: The project's folder: working directory of the command.
+        own: The folder that records go to.
+        store: Content of records.
+        settings: `[tool.reproof]`.
+        mlproject: What MLproject says; None without one.
+        project: Section of the record.
+        argv: The command for the system.
+        code: The state of the work tree.
+        code_section: Section of the record, with patch and untracked files kept.
+        origins: Where inputs come from.
+        seed: What is applied; None for nothing.
+        seed_source: Who decided.
+        omissions: What is known not to be captured.
+    """
+
+    top: Path
+    folder: Path
+    own: Path
+    store: DirectoryStore
+    settings: Settings
+    mlproject: MLProject | None
+    project: ProjectSection
+    argv: tuple[str, ...]
+    code: CapturedCode
+    code_section: CodeSection
+    origins: Origins
+    seed: int | None
+    seed_source: str
+    omissions: tuple[Omission, ...]
+
+
+def prepare(wishes: Wishes, emit: Emit) -> Prepared:
+    """Read the project and take down its state; starts nothing, changes nothing outside `.reproof/`.
+
+    Raises:
+        ProjectError: A file of the project is wrong, or its code cannot be identified.
+        UsageError: What is asked for does not fit the project.
+    """
+    location = locate(wishes.uri, wishes.revision)
+    folder, top = _find(location, emit)
+    settings = read_settings(folder, top)
+    mlproject = read_mlproject(folder)
+    for warning in mlproject.warnings if mlproject is not None else ():
+        emit(Event(kind="warning", subject="MLproject", message=warning))
+    project, argv = _invocation(wishes, mlproject, folder, top, emit)
+    code = capture_code(top, limit=settings.max_untracked_bytes)
+    if wishes.require_clean and code.section.dirty:
+        raise _dirty(code)
+    own = own_folder(top)
+    store = DirectoryStore(own)
+    section, captured = _keep_code(top, code, store)
+    seed, source = _choose_seed(wishes.seed, settings)
+    return Prepared(
+        top=top,
+        folder=folder,
+        own=own,
+        store=store,
+        settings=settings,
+        mlproject=mlproject,
+        project=project,
+        argv=argv,
+        code=code,
+        code_section=section,
+        origins=Origins(
+            committed=code.committed,
+            captured=captured,
+            tracked=tracked_artifacts(top),
+            declared=_declared(project, folder, top),
+        ),
+        seed=seed,
+        seed_source=source,
+        omissions=code.omissions,
+    )
+
+
+def _find(location: Location, emit: Emit) -> tuple[Path, Path]:
+    """The project's folder and the top of its repository; clones what is not local."""
+    if location.kind == "folder":
+        assert location.folder is not None
+        return location.folder, git.require_top(location.folder)
+    assert location.address is not None
+    address = location.address
+    name = git.without_secrets(address).rstrip("/").rpartition("/")[2].removesuffix(".git") or "project"
+    target = data_directory() / "projects" / f"{name}-{secrets.token_hex(4)}" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    emit(Event(kind="start", subject="clone", message=f"cloning `{git.without_secrets(address)}`"))
+    clone(address, target, location.revision)
+    emit(Event(kind="finish", subject="clone"))
+    folder = target / location.subdirectory if location.subdirectory else target
+    if not folder.is_dir():
+        raise ProjectError(f"`{location.subdirectory}` is no folder of `{git.without_secrets(address)}`")
+    return folder, target
+
+
+def _invocation(
+    wishes: Wishes, mlproject: MLProject | None, folder: Path, top: Path, emit: Emit
+) -> tuple[ProjectSection, tuple[str, ...]]:
+    subdirectory = "" if folder == top else folder.relative_to(top).as_posix()
+    if wishes.command:
+        if wishes.entry_point or wishes.parameters:
+            raise UsageError("a command after `--` takes no entry point and no parameters")
+        section = ProjectSection(
+            name=mlproject.name if mlproject and mlproject.name else folder.name,
+            subdirectory=subdirectory,
+            command=shlex.join(wishes.command),
+            argv=wishes.command,
+            shell=False,
+            experiment=wishes.experiment,
+            run_name=wishes.run_name,
+        )
+        return section, wishes.command
+    if mlproject is None and wishes.entry_point is None:
+        raise ProjectError(
+            f"there is no MLproject in `{folder}`, and no command to run",
+            hint="run `reproof run -- python train.py`, or `reproof run -e train.py`",
+        )
+    places = Places(folder=folder, top=top, cwd=Path.cwd(), home=Path.home())
+    invocation = render(mlproject, wishes.entry_point or "main", wishes.parameters, places)
+    for warning in invocation.warnings:
+        emit(Event(kind="warning", subject="MLproject", message=warning))
+    return _entry_point(wishes, mlproject, invocation, folder, top), ("bash", "-c", invocation.command)
+
+
+def _entry_point(
+    wishes: Wishes, mlproject: MLProject | None, invocation: Invocation, folder: Path, top: Path
+) -> ProjectSection:
+    naming = Naming(top=str(top), home=str(Path.home()))
+    return ProjectSection(
+        name=mlproject.name if mlproject and mlproject.name else folder.name,
+        subdirectory="" if folder == top else folder.relative_to(top).as_posix(),
+        entry_point=invocation.entry_point,
+        parameters=invocation.parameters,
+        command=naming.replace_in(invocation.command),
+        argv=("bash", "-c", naming.replace_in(invocation.command)),
+        shell=True,
+        mlproject=mlproject.text if mlproject else None,
+        experiment=wishes.experiment,
+        run_name=wishes.run_name,
+        path_parameters=tuple(invocation.path_parameters),
+    )
+
+
+def _dirty(code: CapturedCode) -> ProjectError:
+    changed = [
+        line[6:].split(" b/")[0]
+        for line in code.patch.decode("utf-8", "replace").splitlines()
+        if line.startswith("diff --git a/")
+    ]
+    names = [*(name.split("/", 1)[-1] if name.startswith("a/") else name for name in changed), *code.loose]
+    return ProjectError(
+        "the work tree has uncommitted changes, and `--require-clean` refuses them",
+        details=[
+            ("changed", ", ".join(f"`{name}`" for name in names[:5]) + (" ..." if len(names) > 5 else ""))
+        ],
+        hint='run `git add -A && git commit -m "..."`',
+    )
+
+
+def _keep_code(
+    top: Path, code: CapturedCode, store: DirectoryStore
+) -> tuple[CodeSection, dict[str, Artifact]]:
+    """Put patch and loose files into the store."""
+    captured: dict[str, Artifact] = {}
+    for name in code.loose:
+        path = top / name
+        status = path.lstat()
+        if path.is_symlink():
+            captured[name] = Artifact(
+                name=name, kind="symlink", origin="captured", target=str(path.readlink())
+            )
+            continue
+        digest = store.put(path)
+        captured[name] = Artifact(
+            name=name,
+            digests={digest.algorithm: digest.value},
+            size=status.st_size,
+            mode=status.st_mode & 0o7777,
+            origin="captured",
+            kept=True,
+        )
+    patch = None
+    if code.patch:
+        digest = store.put_bytes(code.patch)
+        patch = Artifact(
+            name="patch",
+            digests={digest.algorithm: digest.value},
+            size=len(code.patch),
+            origin="captured",
+            kept=True,
+        )
+    section = msgspec.structs.replace(code.section, patch=patch, untracked=tuple(captured.values()))
+    return section, captured
+
+
+def _declared(project: ProjectSection, folder: Path, top: Path) -> frozenset[str]:
+    """Files that parameters of type path name, below the repository or (absolute) outside."""
+    naming = Naming(top=str(top), home=str(Path.home()))
+    found = set()
+    for name in project.path_parameters:
+        value = project.parameters[name]
+        path = naming.find_file(value) if value.startswith(("/", "${")) else folder / value
+        if path.is_file():
+            found.add(naming.name_file(os.path.normpath(path)))
+    return frozenset(found)
+
+
+def _choose_seed(wish: int | str | None, settings: Settings) -> tuple[int | None, str]:
+    for value, source in ((wish, "option"), (settings.seed, "settings")):
+        if value == "none":
+            return None, "none"
+        if value is not None:
+            return int(value), source
+    return secrets.randbits(_SEED_BITS), "fresh"
+
+
+def environment_of(variables: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
+    """`variables` of a shell with `changes` on top, without what belongs to another run of reproof."""
+    kept = {name: value for name, value in variables.items() if not name.startswith("REPROOF_")}
+    kept.update(changes)
+    return kept

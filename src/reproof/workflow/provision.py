@@ -1,0 +1,266 @@
+"""From what a project (or a record) says about its environment to an environment that runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.naming import Naming
+from reproof.environment.bytecode import compile_sources, imported_sources
+from reproof.environment.create import create
+from reproof.environment.local_python import find_local_python, inspect, overlay
+from reproof.environment.lock import disagreements, make_lock, read_lock_file
+from reproof.environment.python import find_python
+from reproof.environment.values import Environment, EnvironmentRequest, LockSource, LockText
+from reproof.errors import EnvironmentBuildError, InternalError
+from reproof.model.artifact import Artifact
+from reproof.model.digest import Digest
+from reproof.model.event import Emit, Event
+from reproof.model.record import Distribution, EnvironmentSection, Lock, PythonBuild
+from reproof.store.directory import DirectoryStore
+
+
+class Provision(msgspec.Struct, frozen=True, kw_only=True):
+    """An environment, ready to run in.
+
+    Attributes:
+        environment: The environment itself.
+        scripts: Folder that stands first on PATH (of an overlay for the user's own environment).
+        prefix: Value of VIRTUAL_ENV.
+        section: What the record says, native libraries and variables still missing.
+        conditions: What could not be locked.
+        used_again: Something of the original set-up, not re-created; says what.
+    """
+
+    environment: Environment
+    scripts: Path
+    prefix: Path
+    section: EnvironmentSection
+    conditions: tuple[str, ...] = ()
+    used_again: str | None = None
+
+    @property
+    def prefixes(self) -> tuple[Path, ...]:
+        """Folders whose files are packages or the interpreter's own, not inputs of a run."""
+        environment = self.environment
+        folders = (environment.folder, self.prefix, environment.base.prefix, *environment.paths)
+        return tuple(dict.fromkeys(form for folder in folders for form in (folder, folder.resolve())))
+
+    def variables(self, path: str) -> dict[str, str]:
+        """PATH and VIRTUAL_ENV that put the environment first; `path` is the rest of PATH."""
+        return {"PATH": f"{self.scripts}{os.pathsep}{path}", "VIRTUAL_ENV": str(self.prefix)}
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project asks for.
+
+    Attributes:
+        source: Where its packages are written down; None for the environment that is active.
+        python: Version request.
+        others: Lock files that stand beside the one that counts, below the project.
+    """
+
+    source: LockSource | None
+    python: str | None = None
+    others: tuple[str, ...] = ()
+
+
+def provide(wanted: Wanted, folder: Path, store: DirectoryStore, *, offline: bool, emit: Emit) -> Provision:
+    """Make (or find in the cache) the environment of a project, or take the active one.
+
+    Raises:
+        EnvironmentBuildError: It cannot be made.
+        ProjectError: A file that names packages is wrong.
+    """
+    if wanted.source is None:
+        return _provide_local(find_local_python(), folder)
+    python = find_python(wanted.python)
+    lock = make_lock(wanted.source, python, offline=offline, emit=emit)
+    request = EnvironmentRequest(
+        lock=lock,
+        python=python,
+        folder=folder,
+        groups=wanted.source.groups,
+        extras=wanted.source.extras,
+        offline=offline,
+    )
+    environment = create(request, None, emit)
+    others = tuple(line for name in wanted.others for line in _disagreement(folder, name, environment))
+    for line in others:
+        emit(Event(kind="warning", subject="environment", message=line))
+    section = EnvironmentSection(
+        kind="uv",
+        python=environment.base.build,
+        lock=_keep_lock(lock, store),
+        distributions=environment.distributions,
+        disagreements=others,
+    )
+    return Provision(
+        environment=environment,
+        scripts=environment.scripts,
+        prefix=environment.folder,
+        section=section,
+        conditions=(*lock.unhashed, *environment.conditions),
+    )
+
+
+class Original(msgspec.Struct, frozen=True, kw_only=True):
+    """What a room re-creates an environment from.
+
+    Attributes:
+        section: The record's section.
+        store: Holds the lock.
+        naming: Finds the interpreter of a user's own environment again.
+        folder: The project's folder in the room.
+        target: Where the room's environment is to be.
+        offline: Take packages from the cache alone.
+        groups: Dependency groups that the project names.
+        extras: Extras that the project names.
+    """
+
+    section: EnvironmentSection
+    store: DirectoryStore
+    naming: Naming
+    folder: Path
+    target: Path
+    offline: bool = False
+    groups: tuple[str, ...] | None = None
+    extras: tuple[str, ...] = ()
+
+
+def provide_again(original: Original, emit: Emit) -> Provision:
+    """Re-create the environment of a record from its lock, every file required by hash.
+
+    The user's own environment (no lock) is used again, and that limits what may be said.
+
+    Raises:
+        EnvironmentBuildError: The interpreter or a package is not to be had.
+        StoreError: The lock is not in the store.
+    """
+    section = original.section
+    if section.kind != "uv" or section.lock is None or section.python is None:
+        return _take_again(original)
+    python = find_python(section.python.version, like=section.python)
+    request = EnvironmentRequest(
+        lock=LockText(
+            format=section.lock.format,  # type: ignore[arg-type]  # the record's schema is wider
+            text=_read_text(original.store, section.lock.artifact),
+            source=section.lock.source,
+            resolved=section.lock.resolved,
+            unhashed=section.lock.unhashed,
+        ),
+        python=python,
+        folder=original.folder,
+        groups=original.groups,
+        extras=original.extras,
+        offline=original.offline,
+    )
+    environment = create(request, original.target, emit)
+    _warm(request, environment)
+    _require_same(section.distributions, environment.distributions)
+    return Provision(
+        environment=environment,
+        scripts=environment.scripts,
+        prefix=environment.folder,
+        section=msgspec.structs.replace(
+            section, python=environment.base.build, distributions=environment.distributions, native=()
+        ),
+        conditions=(*section.lock.unhashed, *environment.conditions),
+    )
+
+
+def _warm(request: EnvironmentRequest, environment: Environment) -> None:
+    """Compile what the recorded run imported, both cores at once, so that the re-run is not slower."""
+    try:
+        cached = create(request)
+    except (EnvironmentBuildError, OSError):
+        return
+    if cached.reused:
+        compile_sources(environment, imported_sources(cached))
+
+
+def _provide_local(python: Path, folder: Path) -> Provision:
+    environment = inspect(python, folder)
+    layer = overlay(environment)
+    build = environment.base.build
+    named = Naming(top=str(folder), home=str(Path.home()))
+    section = EnvironmentSection(
+        kind="local",
+        python=msgspec.structs.replace(build, executable=named.name_file(str(environment.python))),
+        distributions=environment.distributions,
+    )
+    return Provision(
+        environment=environment,
+        scripts=layer.scripts,
+        prefix=layer.folder,
+        section=section,
+        used_again="the user's own environment",
+    )
+
+
+def _take_again(original: Original) -> Provision:
+    recorded = original.section.python
+    if recorded is None or not recorded.executable:
+        return _provide_local(find_local_python(), original.folder)
+    python = original.naming.find_file(recorded.executable)
+    if not python.exists():
+        raise EnvironmentBuildError(
+            "cannot re-create the environment: it was the user's own, has no lock, and is gone",
+            details=[("recorded", f"Python {recorded.version} at `{recorded.executable}`")],
+            hint="record the run again with a lock: `uv pip compile --generate-hashes -o requirements.txt requirements.in`",
+        )
+    return _provide_local(python, original.folder)
+
+
+def _keep_lock(lock: LockText, store: DirectoryStore) -> Lock:
+    data = lock.text.encode()
+    digest = store.put_bytes(data)
+    artifact = Artifact(
+        name=lock.source,
+        digests={digest.algorithm: digest.value},
+        size=len(data),
+        origin="captured",
+        kept=True,
+    )
+    return Lock(
+        format=lock.format,
+        source=lock.source,
+        artifact=artifact,
+        resolved=lock.resolved,
+        unhashed=lock.unhashed,
+    )
+
+
+def _read_text(store: DirectoryStore, artifact: Artifact) -> str:
+    digest: Digest | None = artifact.digest
+    if digest is None:
+        raise InternalError("the recorded lock has no digest")
+    return store.get_bytes(digest).decode()
+
+
+def _disagreement(folder: Path, name: str, environment: Environment) -> tuple[str, ...]:
+    return disagreements(read_lock_file(folder / name, Path(name).name), environment.distributions)  # type: ignore[arg-type]
+
+
+def _require_same(recorded: tuple[Distribution, ...], made: tuple[Distribution, ...]) -> None:
+    before = {item.name: item.version for item in recorded}
+    after = {item.name: item.version for item in made}
+    if before != after:
+        names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+        raise EnvironmentBuildError(
+            "the environment made from the recorded lock has other packages than the recorded one",
+            details=[(name, f"recorded {before.get(name)}, now {after.get(name)}") for name in names[:5]],
+        )
+
+
+def path_outside(variables: Mapping[str, str]) -> str:
+    """PATH of `variables`, or the system's own."""
+    return variables.get("PATH") or os.defpath
+
+
+def describe_python(build: PythonBuild | None) -> str:
+    """``CPython 3.11.7``, for people."""
+    return f"Python {build.version}" if build is not None else "no Python"

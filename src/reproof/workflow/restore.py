@@ -1,0 +1,195 @@
+"""Bringing a record's materials into a room: each by digest, each verified, none linked to its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.digesting import digest_file
+from reproof.base.files import copy_private
+from reproof.base.naming import Naming
+from reproof.errors import MaterialError, StoreError
+from reproof.model.artifact import Artifact
+from reproof.model.dvc import DvcEntry
+from reproof.model.event import Emit, Event
+from reproof.model.record import Record
+from reproof.project.dvc import read_config, tracked
+from reproof.store.directory import DirectoryStore
+from reproof.store.dvc_cache import DvcSources, restore
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """Where content may come from.
+
+    Attributes:
+        store: The record's own.
+        top: The recorded repository: its DVC cache and remotes, and files in their original place.
+        home: The user's HOME.
+        stores: Further DVC caches.
+        offline: Ask no remote over the network.
+    """
+
+    store: DirectoryStore
+    top: Path
+    home: Path
+    stores: tuple[str, ...] = ()
+    offline: bool = False
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What came from where.
+
+    Attributes:
+        counts: Number of materials by origin.
+        in_place: Absolute paths outside the repository that the re-run reads where they are.
+        used_again: Names whose content came from its original place, not from a versioned source.
+        corrupted: Objects with other content than their id says, and what was done.
+    """
+
+    counts: dict[str, int] = {}
+    in_place: tuple[Path, ...] = ()
+    used_again: tuple[str, ...] = ()
+    corrupted: tuple[str, ...] = ()
+
+
+def restore_materials(record: Record, sources: Sources, naming: Naming, emit: Emit) -> Restored:
+    """Put every material of `record` in its place below the room.
+
+    Args:
+        record: Whose materials; code is there already.
+        sources: Where content may come from.
+        naming: The room's folders.
+        emit: Told about progress and about corrupted objects.
+
+    Raises:
+        MaterialError: A material is nowhere, or nowhere intact; or what the commit has is not
+            what was recorded.
+    """
+    emit(Event(kind="start", subject="materials", message="restoring materials", total=len(record.materials)))
+    corrupted = _restore_tracked(record, sources, naming, emit)
+    for artifact in record.code.untracked:
+        _put(artifact, naming.find_file(artifact.name), sources)
+    in_place, used_again = _restore_external(record, sources, naming)
+    _check(record, naming)
+    emit(Event(kind="finish", subject="materials"))
+    counts: dict[str, int] = {}
+    for artifact in record.materials:
+        counts[artifact.origin] = counts.get(artifact.origin, 0) + 1
+    return Restored(counts=counts, in_place=in_place, used_again=used_again, corrupted=corrupted)
+
+
+def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emit) -> tuple[str, ...]:
+    """Restore what DVC names: every tracked file or folder of which the run read something."""
+    wanted = {artifact.name: artifact for artifact in record.materials if artifact.origin == "dvc"}
+    if not wanted:
+        return ()
+    top = Path(naming.top)
+    known = {each.digests["md5"]: each.digests["blake3"] for each in wanted.values() if "md5" in each.digests}
+    corrupted: list[str] = []
+    for entry in tracked(top):
+        if not _holds(entry, wanted):
+            continue
+        config = read_config(sources.top / entry.root)
+        places = DvcSources(
+            store=sources.store,
+            known=known,
+            caches=(Path(config.cache), *(Path(store) for store in sources.stores)),
+            remotes=config.remotes,
+            offline=sources.offline,
+        )
+        result = restore(entry, top, places, emit)
+        corrupted += [
+            f"`{copy.place}` is {copy.found.short}, not {copy.expected.short}; `{copy.name}` was restored from "
+            + ", ".join(f"`{place}`" for place in result.sources)
+            for copy in result.corrupted
+        ]
+    return tuple(corrupted)
+
+
+def _holds(entry: DvcEntry, wanted: Iterable[str]) -> bool:
+    return any(name == entry.path or name.startswith(entry.path + "/") for name in wanted)
+
+
+def _restore_external(
+    record: Record, sources: Sources, naming: Naming
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Copy what was found in its original place, if it still has the recorded content."""
+    in_place: list[Path] = []
+    used_again: list[str] = []
+    original = Naming(top=str(sources.top), home=str(sources.home))
+    for artifact in record.materials:
+        if artifact.origin not in ("external", "mlflow"):
+            continue
+        if artifact.digest is not None and artifact.digest in sources.store:
+            _put(artifact, naming.find_file(artifact.name), sources)
+            continue
+        place = original.find_file(artifact.name)
+        _require_unchanged(artifact, place)
+        used_again.append(artifact.name)
+        if artifact.name.startswith("/"):
+            in_place.append(place)
+        else:
+            target = naming.find_file(artifact.name)
+            target.unlink(missing_ok=True)
+            copy_private(place, target, mode=artifact.mode)
+    return tuple(in_place), tuple(used_again)
+
+
+def _require_unchanged(artifact: Artifact, place: Path) -> None:
+    facts = [
+        ("recorded", f"{_shown(artifact)}, {artifact.size:,} bytes, in neither Git nor DVC"),
+        ("searched", f"the store of this project, and its original place `{place}`"),
+    ]
+    advice = f"run `dvc add {artifact.name}` where the data is, commit, and record the run again"
+    if not place.is_file():
+        raise MaterialError(f"cannot restore `{artifact.name}`: it is gone", details=facts, hint=advice)
+    found = digest_file(place)
+    if any(artifact.digests.get(name) != value for name, value in found.items()):
+        raise MaterialError(
+            f"cannot restore `{artifact.name}`: its content has changed since the run",
+            details=[*facts, ("found", f"blake3:{found['blake3'][:8]}")],
+            hint=advice,
+        )
+
+
+def _put(artifact: Artifact, target: Path, sources: Sources) -> None:
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if artifact.kind == "symlink":
+        target.symlink_to(artifact.target or "")
+        return
+    assert artifact.digest is not None
+    try:
+        sources.store.get(artifact.digest, target, artifact.mode)
+    except StoreError as error:
+        raise MaterialError(
+            f"cannot restore `{artifact.name}`: {error.message}",
+            details=[("recorded", _shown(artifact)), *error.details],
+            hint=error.hint,
+        ) from error
+
+
+def _check(record: Record, naming: Naming) -> None:
+    """Digest every material in its place: what the re-run is about to read is what was recorded."""
+    for artifact in record.materials:
+        path = naming.find_file(artifact.name)
+        if not path.is_file():
+            raise MaterialError(
+                f"cannot restore `{artifact.name}`: its recorded content is in no store",
+                details=[("recorded", f"{_shown(artifact)}, origin {artifact.origin}")],
+            )
+        expected = {name: value for name, value in artifact.digests.items() if name == "blake3"}
+        if expected and digest_file(path) != expected:
+            raise MaterialError(
+                f"`{artifact.name}` in the room is not what was recorded",
+                details=[
+                    ("recorded", _shown(artifact)),
+                    ("found", f"blake3:{digest_file(path)['blake3'][:8]}"),
+                ],
+            )
+
+
+def _shown(artifact: Artifact) -> str:
+    return artifact.digest.short if artifact.digest is not None else "no digest"

@@ -1,0 +1,272 @@
+"""The clean room: a fresh place in which a run is re-created from its record, and nothing else."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.cloning import Checkout, apply_patch, clone_at
+from reproof.base.files import remove_tree
+from reproof.base.locations import cache_directory
+from reproof.base.naming import Naming
+from reproof.capture import hardware
+from reproof.errors import InternalError
+from reproof.execute.bubblewrap import Confinement, visible
+from reproof.execute.isolation import clean_environment
+from reproof.execute.select import Choice, Isolation, choose
+from reproof.model.artifact import Artifact
+from reproof.model.event import Emit, Event
+from reproof.model.recipe import Recipe
+from reproof.model.record import Record, Tool
+from reproof.project.settings import Settings
+from reproof.store.directory import DirectoryStore
+from reproof.tracking.template import prepare as prepare_store
+from reproof.tracking.template import room_environment
+from reproof.workflow.materials import Origins
+from reproof.workflow.observe import Attention, Evidence, Setup, observe
+from reproof.workflow.provision import Original, Provision, provide_again
+from reproof.workflow.restore import Restored, Sources, restore_materials
+from reproof.workflow.run import complete, now
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a room is made from and how it is used.
+
+    Attributes:
+        record: The record to re-create.
+        source: Top of the repository that has the commit.
+        store: Content of the record.
+        settings: `[tool.reproof]` of the recorded project.
+        isolation: How the re-run is kept apart.
+        timeout: Seconds for one re-run.
+        offline: Take packages from the cache alone.
+        stores: Further folders to look for content in.
+    """
+
+    record: Record
+    source: Path
+    store: DirectoryStore
+    settings: Settings
+    isolation: Isolation = "auto"
+    timeout: float | None = None
+    offline: bool = False
+    stores: tuple[str, ...] = ()
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """A furnished room.
+
+    Attributes:
+        folder: Everything of the room is below it.
+        plan: What it was made from.
+        provision: Its environment.
+        choice: Its isolation, as it could be had.
+        restored: Where its materials came from.
+    """
+
+    folder: Path
+    plan: Plan
+    provision: Provision
+    choice: Choice
+    restored: Restored
+
+    @property
+    def store(self) -> DirectoryStore:
+        """Content of the re-runs."""
+        return DirectoryStore(self.folder / "store")
+
+
+@contextmanager
+def clean_room(plan: Plan, *, keep: bool, emit: Emit) -> Iterator[Room]:
+    """Make a room, and remove it afterwards unless it is to be kept.
+
+    Raises:
+        MaterialError: An input is missing or not what was recorded.
+        EnvironmentBuildError: The environment cannot be made.
+        ProjectError: The repository does not have the commit.
+        ExecutionError: The isolation that was asked for cannot be had.
+    """
+    folder = cache_directory() / "rooms" / secrets.token_hex(6)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield _furnish(plan, folder, emit)
+    finally:
+        if not keep:
+            remove_tree(folder)
+
+
+def _furnish(plan: Plan, folder: Path, emit: Emit) -> Room:
+    for name in ("home", "tmp", "mlflow", "store"):
+        (folder / name).mkdir()
+    restored = lay_out(plan, folder, emit)
+    emit(Event(kind="start", subject="environment", message="making the environment from the lock"))
+    provision = provide_again(
+        Original(
+            section=plan.record.environment,
+            store=plan.store,
+            naming=Naming(top=str(plan.source), home=str(Path.home())),
+            folder=_project(plan, folder),
+            target=folder / "environment",
+            offline=plan.offline,
+            groups=plan.settings.environment.groups,
+            extras=plan.settings.environment.extras,
+        ),
+        emit,
+    )
+    emit(Event(kind="finish", subject="environment"))
+    confinement = Confinement(
+        writable=(folder,),
+        read_only=visible([*provision.prefixes, *restored.in_place]),
+        network=plan.settings.network,
+    )
+    return Room(
+        folder=folder,
+        plan=plan,
+        provision=provision,
+        choice=choose(plan.isolation, confinement),
+        restored=restored,
+    )
+
+
+def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
+    """Put code and materials into the room, in place of whatever an earlier re-run left there."""
+    top = _top(plan, folder)
+    remove_tree(top)
+    emit(Event(kind="start", subject="code", message=f"cloning commit {plan.record.code.commit[:12]}"))
+    code = plan.record.code
+    checkout = Checkout(settings=code.checkout, submodules=code.submodules, branch=code.branch)
+    clone_at(plan.source, top, code.commit, checkout)
+    if code.patch is not None:
+        apply_patch(top, _content(plan.store, code.patch))
+    emit(Event(kind="finish", subject="code"))
+    sources = Sources(
+        store=plan.store, top=plan.source, home=Path.home(), stores=plan.stores, offline=plan.offline
+    )
+    return restore_materials(plan.record, sources, _naming(plan, folder, None, None), emit)
+
+
+def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
+    """Carry out the recorded recipe in the room; the re-run gets a record of its own.
+
+    Args:
+        room: The room; from the second re-run on it is laid out anew first.
+        number: 1 for the first.
+        emit: Told about the work.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    plan, folder = room.plan, room.folder
+    if number > 1:
+        lay_out(plan, folder, emit)
+    scratch = folder / f"run-{number}"
+    scratch.mkdir()
+    record = plan.record
+    naming = _naming(plan, folder, room.provision, scratch)
+    evidence = observe(
+        Setup(
+            recipe=_recipe(room, naming),
+            naming=naming,
+            scratch=scratch,
+            store=room.store,
+            runner=room.choice.runner,
+            attention=Attention(timeout=plan.timeout, sweep=True),
+            origins=_origins(record),
+            seed=record.randomness.seed,
+            tracking=_tracking(room, number),
+            max_kept_bytes=plan.settings.max_kept_bytes,
+            declared_products=plan.settings.products,
+            environment=room.provision.prefixes,
+            title="re-running the recorded command",
+        ),
+        emit,
+    )
+    if evidence.interrupted:
+        raise KeyboardInterrupt
+    return complete(_draft(room), evidence), evidence
+
+
+def _recipe(room: Room, naming: Naming) -> Recipe:
+    section = room.plan.record.project
+    env = clean_environment(
+        room.plan.record.environment.variables,
+        scripts=[room.provision.scripts],
+        home=room.folder / "home",
+        temporary=room.folder / "tmp",
+    )
+    env["VIRTUAL_ENV"] = str(room.provision.prefix)
+    argv = tuple(naming.expand_in(word) for word in section.argv)
+    return Recipe(argv=argv, env=env, cwd=str(_project(room.plan, room.folder)))
+
+
+def _tracking(room: Room, number: int) -> dict[str, str]:
+    """Variables that lead MLflow to a store of this re-run's own."""
+    packages = {item.name: item.version for item in room.provision.section.distributions}
+    if "mlflow" not in packages and "mlflow-skinny" not in packages:
+        return {}
+    folder = room.folder / "mlflow" / str(number)
+    folder.mkdir()
+    found = packages.get("mlflow") or packages["mlflow-skinny"]
+    uri = prepare_store(room.provision.environment.python, found, folder / "mlflow.db")
+    variables = {**room_environment(uri), "REPROOF_ROOM": str(room.folder)}
+    section = room.plan.record.project
+    if section.experiment:
+        variables["MLFLOW_EXPERIMENT_NAME"] = section.experiment
+    if section.run_name:
+        variables["REPROOF_RUN_NAME"] = section.run_name
+    return variables
+
+
+def _draft(room: Room) -> Record:
+    machine, omissions = hardware.capture()
+    recorded = room.plan.record
+    return msgspec.structs.replace(
+        recorded,
+        tool=Tool(version=version("reproof")),
+        created=now(),
+        nonce=secrets.token_hex(16),
+        environment=room.provision.section,
+        hardware=machine,
+        omissions=omissions,
+    )
+
+
+def _origins(record: Record) -> Origins:
+    by_origin: dict[str, dict[str, Artifact]] = {"git": {}, "dvc": {}, "captured": {}}
+    for artifact in record.materials:
+        by_origin.setdefault(artifact.origin, {})[artifact.name] = artifact
+    captured = {artifact.name: artifact for artifact in record.code.untracked}
+    return Origins(
+        committed=frozenset(by_origin["git"]),
+        captured={**by_origin["captured"], **captured},
+        tracked=by_origin["dvc"],
+    )
+
+
+def _top(plan: Plan, folder: Path) -> Path:
+    """The clone has the name of the original's folder: some programs read it."""
+    return folder / "work" / plan.source.name
+
+
+def _project(plan: Plan, folder: Path) -> Path:
+    return _top(plan, folder) / plan.record.project.subdirectory
+
+
+def _naming(plan: Plan, folder: Path, provision: Provision | None, scratch: Path | None) -> Naming:
+    return Naming(
+        top=str(_top(plan, folder)),
+        home=str(folder / "home"),
+        environment=str(provision.environment.folder) if provision is not None else None,
+        scratch=str(scratch) if scratch is not None else None,
+    )
+
+
+def _content(store: DirectoryStore, artifact: Artifact) -> bytes:
+    if artifact.digest is None:
+        raise InternalError(f"the recorded `{artifact.name}` has no digest")
+    return store.get_bytes(artifact.digest)

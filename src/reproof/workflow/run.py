@@ -1,0 +1,278 @@
+"""`run`: carry out a project's command where it is, and record everything about it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.naming import Naming
+from reproof.capture import hardware, variables
+from reproof.environment.values import LockSource
+from reproof.errors import EnvironmentBuildError
+from reproof.execute.process import ProcessRunner
+from reproof.model.event import Emit, Event, silent
+from reproof.model.recipe import Recipe
+from reproof.model.record import Omission, RandomnessSection, Record, Tool
+from reproof.project.environment_files import find_environment
+from reproof.store.records import RecordStore
+from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracking_names
+from reproof.workflow.prepare import Prepared, Wishes, environment_of, prepare
+from reproof.workflow.provision import Provision, Wanted, path_outside, provide
+from reproof.workflow.tracked import Tracked, Tracker, open_tracker
+
+
+class RunOptions(Wishes, frozen=True, kw_only=True):
+    """What `run` may be told, besides what is to be run.
+
+    Attributes:
+        env_manager: ``uv``, ``local``, or None to decide by what the project has.
+        tracking_uri: MLflow store; MLFLOW_TRACKING_URI or MLflow's default when None.
+        log: Write to MLflow.
+        offline: Make the environment from the package cache alone.
+        timeout: Seconds after which the command is ended.
+        echo: Pass its output through.
+        terminal: Our standard output is a terminal.
+    """
+
+    env_manager: str | None = None
+    tracking_uri: str | None = None
+    log: bool = True
+    offline: bool = False
+    timeout: float | None = None
+    echo: bool = False
+    terminal: bool = False
+
+
+class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was recorded.
+
+    Attributes:
+        id: Id of the record.
+        record: The record.
+        folder: The `.reproof` folder that holds it.
+        tracked: What came of writing it to MLflow.
+        notes: Lines worth telling at the end.
+    """
+
+    id: str
+    record: Record
+    folder: Path
+    tracked: Tracked
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """Exit status of the command."""
+        return self.record.byproducts.exit_status or 0
+
+    @property
+    def run_id(self) -> str | None:
+        """The MLflow run, where there is one."""
+        return self.tracked.run_id
+
+    def summary(self) -> list[str]:
+        """What a user wants to know at the end, a line each."""
+        record = self.record
+        counted = f"{len(record.metrics)} metric values, {len(record.products)} products, {len(record.materials)} materials"
+        lines = [
+            f"recorded {self.id[:12]}: exit status {self.exit_status}, {record.byproducts.seconds:.1f} s; {counted}"
+        ]
+        lines.append(_say_seed(record))
+        lines.append(self.tracked.summary())
+        lines.extend(self.notes)
+        return [line for line in lines if line]
+
+
+def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
+    """Run a project (or a command) in its folder and record it.
+
+    Raises:
+        ProjectError, UsageError: It cannot be run as it is.
+        EnvironmentBuildError: Its environment cannot be made.
+        ExecutionError: Its command could not be started.
+        StoreError: The record cannot be written.
+        KeyboardInterrupt: Ctrl-C; the record says so.
+    """
+    prepared = prepare(options, emit)
+    tracker = open_tracker(prepared, options.tracking_uri, enabled=options.log)
+    provision = _provide(options, prepared, emit)
+    packages = {item.name for item in provision.section.distributions}
+    tracker = tracker.with_installation(
+        provision.environment.python, has_mlflow=bool(packages & {"mlflow", "mlflow-skinny"})
+    )
+    records = RecordStore(prepared.own)
+    draft = _draft(prepared, provision)
+    records.begin(draft)
+    with _scratch() as scratch:
+        setup = _setup(options, prepared, provision, tracker, scratch)
+        evidence = observe(setup, emit)
+    record = complete(draft, evidence)
+    identity = records.write(record)
+    tracked = tracker.finish(identity, record, evidence.logged.primary, emit)
+    records.write_tracking(identity, tracked.facts())
+    if evidence.interrupted:
+        raise KeyboardInterrupt
+    return RecordedRun(
+        id=identity, record=record, folder=prepared.own, tracked=tracked, notes=(*_problem(evidence), *_advice(record))
+    )
+
+
+def _provide(options: RunOptions, prepared: Prepared, emit: Emit) -> Provision:
+    """The environment: what MLproject names wins; a plain command takes the active one, if any."""
+    active = bool(os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"))
+    project = prepared.mlproject
+    named = project is not None and (project.python_env is not None or project.conda_env is not None)
+    if options.env_manager == "local" or (
+        options.env_manager is None and active and bool(options.command) and not named
+    ):
+        wanted = Wanted(source=None)
+    else:
+        wanted = _wanted(prepared, emit)
+    return provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
+
+
+def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
+    """What the project's files ask for, in the terms of the environment layer."""
+    found = find_environment(prepared.folder, prepared.mlproject)
+    for note in found.notes:
+        emit(Event(kind="note", subject="environment", message=note))
+    if found.kind == "docker_env":
+        raise EnvironmentBuildError(
+            f"`{found.source}` asks for a Docker image, which this version cannot run",
+            hint="name a `python_env`, or pass `--env-manager local`",
+        )
+    settings = prepared.settings.environment
+    python = settings.python or found.python
+    if found.lock_kind is None and found.kind == "none" and python is None:
+        return Wanted(source=None)
+    source = LockSource(
+        kind=found.lock_kind or "requirements",
+        folder=prepared.folder,
+        file=found.source or "MLproject",
+        lines=found.lines if found.lock_kind is not None else ("# no packages",),
+        build_lines=found.build_lines,
+        groups=settings.groups,
+        extras=settings.extras,
+    )
+    return Wanted(source=source, python=python, others=found.others)
+
+
+def _draft(prepared: Prepared, provision: Provision) -> Record:
+    """The record as far as it is known before the start."""
+    machine, omissions = hardware.capture()
+    return Record(
+        tool=Tool(version=version("reproof")),
+        state="unfinished",
+        created=now(),
+        nonce=secrets.token_hex(16),
+        project=prepared.project,
+        code=prepared.code_section,
+        environment=provision.section,
+        hardware=machine,
+        randomness=RandomnessSection(seed=prepared.seed, seed_source=prepared.seed_source),
+        omissions=(
+            *prepared.omissions,
+            *omissions,
+            *(Omission(subject="environment", reason=f"not locked: {line}") for line in provision.conditions),
+        ),
+    )
+
+
+def _setup(
+    options: RunOptions, prepared: Prepared, provision: Provision, tracker: Tracker, scratch: Path
+) -> Setup:
+    naming = Naming(
+        top=str(prepared.top),
+        home=str(Path.home()),
+        environment=str(provision.environment.folder),
+        scratch=str(scratch),
+    )
+    env = environment_of(os.environ, provision.variables(path_outside(os.environ)))
+    return Setup(
+        recipe=Recipe(argv=prepared.argv, env=env, cwd=str(prepared.folder)),
+        naming=naming,
+        scratch=scratch,
+        store=prepared.store,
+        runner=ProcessRunner(),
+        attention=Attention(echo=options.echo, terminal=options.terminal, timeout=options.timeout),
+        origins=prepared.origins,
+        seed=prepared.seed,
+        tracking=tracker.variables(prepared),
+        tracking_files=tracking_names(tracker.uri, naming),
+        max_kept_bytes=prepared.settings.max_kept_bytes,
+        declared_products=prepared.settings.products,
+        environment=provision.prefixes,
+    )
+
+
+def complete(draft: Record, evidence: Evidence) -> Record:
+    """The record of a run that has ended: what was known before, and what was seen."""
+    values, names = variables.capture(evidence.variables)
+    failed = evidence.execution.status != 0
+    state = "interrupted" if evidence.interrupted else "failed" if failed else "finished"
+    randomness = msgspec.structs.replace(evidence.randomness, seed_source=draft.randomness.seed_source)
+    return msgspec.structs.replace(
+        draft,
+        state=state,
+        environment=msgspec.structs.replace(
+            draft.environment, native=evidence.native, variables=values, variable_names=names
+        ),
+        randomness=randomness,
+        materials=evidence.materials,
+        products=evidence.products,
+        runs=evidence.logged.runs,
+        parameters=evidence.logged.parameters,
+        metrics=evidence.logged.metrics,
+        byproducts=evidence.byproducts,
+        omissions=(*draft.omissions, *evidence.omissions),
+    )
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A private folder for observations and copies, removed afterwards whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="reproof-run-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _say_seed(record: Record) -> str:
+    chance = record.randomness
+    seeded = f"seed {chance.seed} ({chance.seed_source})" if chance.seed is not None else "no seed applied"
+    line = f"randomness: {seeded}, {len(chance.seeded)} seeded by the code"
+    if chance.unseeded:
+        first = chance.unseeded[0]
+        line += f", {len(chance.unseeded)} unseeded: {first.what} at {first.where}"
+    return line
+
+
+def _problem(evidence: Evidence) -> Iterator[str]:
+    if evidence.execution.problem is not None:
+        yield f"the command could not be started: {evidence.execution.problem}"
+    if evidence.execution.timed_out:
+        yield "the command was ended because its time was up"
+
+
+def _advice(record: Record) -> Iterator[str]:
+    for artifact in record.materials:
+        if artifact.origin == "external" and not artifact.name.startswith(("/", "$")):
+            yield (
+                f"`{artifact.name}` is in neither Git nor DVC: it can be verified only while it stays there; "
+                f"run `dvc add {artifact.name}`"
+            )

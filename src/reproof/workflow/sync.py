@@ -1,0 +1,69 @@
+"""`sync`: push what had to wait."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reproof.base import git
+from reproof.base.locations import own_folder
+from reproof.environment.local_python import find_local_python
+from reproof.errors import EnvironmentBuildError, TrackingError
+from reproof.model.event import Emit, Event, silent
+from reproof.store.records import RecordStore
+from reproof.tracking.address import parse, resolve
+from reproof.tracking.finish import finish
+from reproof.tracking.sync import Pending, done, pending
+from reproof.tracking.values import Access
+from reproof.workflow.cached import interpreters_with
+
+
+def sync(emit: Emit = silent, *, directory: Path | None = None) -> tuple[int, int]:
+    """Push all records and verdicts of the project at `directory` that wait for MLflow.
+
+    Returns:
+        How many were pushed, and how many still wait; `emit` is told why.
+
+    Raises:
+        ProjectError: There is no repository here.
+    """
+    top = git.require_top(directory or Path.cwd())
+    own = own_folder(top)
+    waiting = pending(own / "pending")
+    pushed = sum(_push(item, RecordStore(own), top, emit) for item in waiting)
+    return pushed, len(waiting) - pushed
+
+
+def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
+    if item.finish is None:
+        emit(Event(kind="warning", subject="sync", message=f"`{item.path}` cannot be read: {item.problem}"))
+        return False
+    named = resolve(None, os.environ, top)
+    address = named if named.uri == item.finish.uri else parse(item.finish.uri, top)
+    access = Access(
+        address=address, environment=dict(os.environ), directory=top, interpreters=_interpreters()
+    )
+    try:
+        outcome = finish(item.finish, access)
+    except TrackingError as error:
+        emit(Event(kind="warning", subject="sync", message=error.message, hint=error.hint))
+        return False
+    if outcome.status == "deferred":
+        emit(Event(kind="warning", subject="sync", message=f"`{outcome.uri}`: {outcome.reason}"))
+        return False
+    done(item.path)
+    facts = {"status": "written", "uri": outcome.uri, "run_id": outcome.run_id}
+    if outcome.experiment_id:
+        facts["experiment_id"] = outcome.experiment_id
+    records.write_tracking(item.finish.record, facts)
+    return True
+
+
+def _interpreters() -> tuple[Path, ...]:
+    """Where a fitting MLflow may be: the environments that reproof made, then the active one."""
+    found = list(interpreters_with("mlflow"))
+    try:
+        found.append(find_local_python())
+    except EnvironmentBuildError:
+        pass
+    return tuple(found)

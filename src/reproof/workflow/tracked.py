@@ -1,0 +1,233 @@
+"""Writing about a run to MLflow: which store, which variables for the child, what is added at the end."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from reproof.errors import TrackingError
+from reproof.model.codec import encode
+from reproof.model.event import Emit, Event
+from reproof.model.observation import RunOpened
+from reproof.model.record import Record
+from reproof.tracking import lookup
+from reproof.tracking.address import Address, parse, resolve
+from reproof.tracking.finish import finish
+from reproof.tracking.installation import find_installation
+from reproof.tracking.sync import write_pending
+from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish, Finished
+from reproof.workflow.prepare import Prepared
+
+
+class Tracked(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of writing to MLflow.
+
+    Attributes:
+        status: ``written``, ``deferred``, or ``none`` when there is nothing to write to.
+        uri: The store, without secrets.
+        run_id: The run, where there is one.
+        reason: Why it is deferred.
+    """
+
+    status: str = "none"
+    uri: str = ""
+    run_id: str | None = None
+    experiment_id: str | None = None
+    reason: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """The sidecar of the record."""
+        return {name: value for name, value in msgspec.to_builtins(self).items() if value}
+
+    def summary(self) -> str:
+        """A line for people; empty when there is nothing to say."""
+        if self.status == "written":
+            return f"MLflow: run {self.run_id} in `{self.uri}`"
+        if self.status == "deferred":
+            return f"MLflow: deferred ({self.reason}); the record is complete here, `reproof sync` pushes it"
+        return ""
+
+
+class Tracker(msgspec.Struct, frozen=True, kw_only=True):
+    """The store of a run, as far as it is known.
+
+    Attributes:
+        address: The store; None when nothing is written.
+        explicit: Somebody named the store.
+        enabled: Whether anything is written by us.
+        directory: The project's folder.
+        pending: Folder for what waits.
+        interpreters: Programs that may have a fitting MLflow.
+    """
+
+    address: Address | None
+    explicit: bool
+    enabled: bool
+    directory: Path
+    pending: Path
+    interpreters: tuple[Path, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        """The store without secrets; empty without one."""
+        return self.address.uri if self.address is not None else ""
+
+    def with_installation(self, python: Path, *, has_mlflow: bool) -> Tracker:
+        """The tracker, now that the project's interpreter is known: decides MLflow's own default."""
+        installation = find_installation(python) if has_mlflow else None
+        address = self.address
+        if address is None and installation is not None:
+            address = resolve(None, {}, self.directory, installation)
+        return msgspec.structs.replace(
+            self, address=address, interpreters=(python,) if installation is not None else ()
+        )
+
+    def variables(self, prepared: Prepared) -> dict[str, str]:
+        """What the child's MLflow is told: store, experiment, name and tags of its first run."""
+        variables = {"REPROOF_RUN_TAGS": json.dumps(_first_tags(prepared))}
+        if self.address is not None:
+            variables["MLFLOW_TRACKING_URI"] = self.address.access
+        if prepared.project.experiment:
+            variables["MLFLOW_EXPERIMENT_NAME"] = prepared.project.experiment
+        if prepared.project.run_name:
+            variables["REPROOF_RUN_NAME"] = prepared.project.run_name
+        return variables
+
+    def finish(self, identity: str, record: Record, primary: RunOpened | None, emit: Emit) -> Tracked:
+        """Add the record, tags and parameters to the run; make a run where the code made none.
+
+        A store that cannot be written now is no failure: what is to be written is kept.
+        """
+        address = self._address_of(primary)
+        if not self.enabled or address is None or (primary is None and not self._wants_run(record, address)):
+            return Tracked(status="none", uri=self.uri, run_id=primary.run if primary else None)
+        emit(Event(kind="start", subject="tracking", message="adding the record to MLflow"))
+        wanted = Finish(
+            record=identity,
+            uri=address.uri,
+            run_id=primary.run if primary else None,
+            experiment=record.project.experiment,
+            run_name=record.project.run_name,
+            status=_status(record),
+            started=_milliseconds(record.byproducts.started),
+            parameters=record.project.parameters,
+            tags=_last_tags(identity, record),
+            artifacts={RECORD_ARTIFACT: encode(record)},
+        )
+        tracked = write_or_keep(wanted, self.access(address), self.pending)
+        emit(Event(kind="finish", subject="tracking"))
+        if tracked.status == "deferred":
+            emit(
+                Event(
+                    kind="warning", subject="tracking", message=tracked.summary(), hint="run `reproof sync`"
+                )
+            )
+        return tracked
+
+    def access(self, address: Address) -> Access:
+        """Everything needed to reach a store."""
+        return Access(
+            address=address,
+            environment=dict(os.environ),
+            directory=self.directory,
+            interpreters=self.interpreters,
+        )
+
+    def _wants_run(self, record: Record, address: Address) -> bool:
+        """Whether a run is made where the code made none.
+
+        For an entry point always, as `mlflow run` does; for a plain command only in a store that
+        somebody named or that is there already: no store appears in a project that has none.
+        """
+        exists = address.path is not None and address.path.exists()
+        return bool(record.project.entry_point) or self.explicit or exists
+
+    def _address_of(self, primary: RunOpened | None) -> Address | None:
+        """Where the code really logged to; the code may have named a store of its own."""
+        if primary is None or not primary.uri:
+            return self.address
+        if self.address is not None and self.address.uri == primary.uri:
+            return self.address
+        return parse(primary.uri, self.directory)
+
+
+def open_tracker(prepared: Prepared, option: str | None, *, enabled: bool) -> Tracker:
+    """Find the store that was named, if any, and make sure that it can be reached before anything runs.
+
+    Raises:
+        TrackingError: It cannot be reached.
+    """
+    named = option or os.environ.get("MLFLOW_TRACKING_URI")
+    tracker = Tracker(
+        address=resolve(option, os.environ, prepared.folder) if named else None,
+        explicit=bool(named),
+        enabled=enabled,
+        directory=prepared.folder,
+        pending=prepared.own / "pending",
+    )
+    if tracker.address is not None:
+        lookup.check(tracker.access(tracker.address))
+    return tracker
+
+
+def write_or_keep(wanted: Finish, access: Access, pending: Path) -> Tracked:
+    """Write to a store; what it does not take now is kept in the folder `pending`."""
+    try:
+        outcome = finish(wanted, access)
+    except TrackingError as error:
+        outcome = Finished(status="deferred", uri=wanted.uri, run_id=wanted.run_id, reason=error.message)
+    if outcome.status == "deferred":
+        write_pending(pending, wanted, outcome)
+    return Tracked(
+        status=outcome.status,
+        uri=outcome.uri,
+        run_id=outcome.run_id,
+        experiment_id=outcome.experiment_id,
+        reason=outcome.reason,
+    )
+
+
+def _first_tags(prepared: Prepared) -> dict[str, str]:
+    """The tags that `mlflow run` gives a run."""
+    section = prepared.project
+    tags = {
+        "mlflow.source.name": prepared.folder.as_uri(),
+        "mlflow.source.type": "PROJECT" if section.entry_point else "LOCAL",
+        "mlflow.source.git.commit": prepared.code_section.commit,
+    }
+    if section.entry_point:
+        tags["mlflow.project.entryPoint"] = section.entry_point
+        tags["mlflow.project.backend"] = "reproof"
+    if prepared.code_section.branch:
+        tags["mlflow.source.git.branch"] = prepared.code_section.branch
+    if prepared.code_section.remote:
+        tags["mlflow.source.git.repoURL"] = prepared.code_section.remote
+    return tags
+
+
+def _last_tags(identity: str, record: Record) -> dict[str, str]:
+    tags = {
+        "reproof.record": identity,
+        "reproof.version": record.tool.version,
+        "reproof.exit_status": str(record.byproducts.exit_status),
+        "reproof.dirty": str(record.code.dirty).lower(),
+    }
+    if record.randomness.seed is not None:
+        tags["reproof.seed"] = str(record.randomness.seed)
+    return tags
+
+
+def _status(record: Record) -> Any:
+    return {"finished": "FINISHED", "interrupted": "KILLED"}.get(record.state, "FAILED")
+
+
+def _milliseconds(started: str) -> int | None:
+    try:
+        return int(datetime.datetime.fromisoformat(started).timestamp() * 1000)
+    except ValueError:
+        return None

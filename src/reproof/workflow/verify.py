@@ -1,0 +1,234 @@
+"""`verify`: re-create a recorded run in a clean room, compare every result, give a verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from reproof.base import git
+from reproof.compare.records import compare_set_ups
+from reproof.errors import ProjectError
+from reproof.model.difference import Difference, Outcome
+from reproof.model.event import Emit, Event, silent
+from reproof.model.policy import Policy
+from reproof.model.record import Record
+from reproof.model.verdict import NotChecked, Stability, Verdict
+from reproof.project.settings import Settings, read_settings
+from reproof.store.directory import DirectoryStore
+from reproof.store.records import Found, RecordStore
+from reproof.workflow.conditions import Circumstances, list_conditions
+from reproof.workflow.judge import Judgement, Side, judge
+from reproof.workflow.lookup import find_record, place_of
+from reproof.workflow.room import Plan, Room, clean_room, rerun
+from reproof.workflow.run import now
+from reproof.workflow.verdict_log import log_verdict
+from reproof.workflow.verdicts import (
+    choose_stability,
+    choose_word,
+    exit_status_of,
+    make_policy,
+    rejected,
+)
+
+__all__ = ["VerifyOptions", "exit_status_of", "verify"]
+
+
+class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `verify` may be told.
+
+    Attributes:
+        accept: The worst outcome that passes: ``identical``, ``equivalent``, ``close``.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        repeat: Number of re-runs that must all agree with the record.
+        keep: Leave the room in place.
+        isolation: ``auto``, ``process`` or ``bubblewrap``.
+        timeout: Seconds for one re-run.
+        offline: Take packages from the cache alone.
+        stores: Further folders to look for content in.
+        log: Write the verdict to the MLflow run.
+    """
+
+    accept: str | None = None
+    rtol: float | None = None
+    atol: float | None = None
+    repeat: int = 1
+    keep: bool = False
+    isolation: str = "auto"
+    timeout: float | None = None
+    offline: bool = False
+    stores: tuple[str, ...] = ()
+    log: bool = True
+
+
+class _Rerun(msgspec.Struct, frozen=True):
+    """One re-run: its record, what it was compared to, and what it was redirected from."""
+
+    record: Record
+    judgement: Judgement
+    redirected: tuple[str, ...]
+
+
+class _Reruns(msgspec.Struct, frozen=True, kw_only=True):
+    """All re-runs of one verify, and how they relate to each other."""
+
+    reruns: tuple[_Rerun, ...]
+    stability: Stability
+    between: tuple[Difference, ...]
+
+
+def verify(
+    reference: str | Path, options: VerifyOptions | None = None, emit: Emit = silent
+) -> tuple[Verdict, Record]:
+    """Re-create the run `reference` and compare.
+
+    Args:
+        reference: ``last``, a record id or MLflow run id or a beginning of one, or a record file.
+        options: What passes, how often, how isolated.
+        emit: Told about the work.
+
+    Returns:
+        The verdict, which is also kept beside the record, and the record that it is about.
+
+    Raises:
+        RecordError: There is no such record, or it cannot be trusted.
+        MaterialError: An input is missing or not what was recorded.
+        EnvironmentBuildError: The environment cannot be made.
+        ExecutionError: The isolation cannot be had.
+    """
+    chosen = options or VerifyOptions()
+    found = find_record(str(reference))
+    place = place_of(found)
+    _require_finished(found)
+    settings = read_settings(place.top / found.record.project.subdirectory, place.top)
+    policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
+    plan = _plan(found, place.top, place.store, settings, chosen)
+    started = time.monotonic()
+    with clean_room(plan, keep=chosen.keep, emit=emit) as room:
+        seconds = {"recorded": found.record.byproducts.seconds, "room": round(time.monotonic() - started, 2)}
+        done = _rerun_all(room, found, policy, chosen.repeat, emit)
+        for number, each in enumerate(done.reruns, 1):
+            seconds[f"re-run {number}"] = each.record.byproducts.seconds
+        verdict = _decide(found, room, done, policy, seconds, kept=chosen.keep)
+        RecordStore(place.own).add_verdict(found.id, verdict)
+        if chosen.log:
+            log_verdict(verdict, found, place, room.provision.environment.python, emit)
+    return verdict, found.record
+
+
+def _require_finished(found: Found) -> None:
+    if found.record.state == "unfinished":
+        raise ProjectError(
+            "cannot verify a run that has not ended",
+            details=[("record", found.id[:12]), ("started", found.record.created)],
+            hint="run `reproof list`",
+        )
+
+
+def _plan(found: Found, top: Path, store: DirectoryStore, settings: Settings, options: VerifyOptions) -> Plan:
+    return Plan(
+        record=found.record,
+        source=git.require_top(top),
+        store=store,
+        settings=settings,
+        isolation=options.isolation,  # type: ignore[arg-type]  # the command line offers the same words
+        timeout=options.timeout,
+        offline=options.offline,
+        stores=options.stores,
+    )
+
+
+def _rerun_all(room: Room, found: Found, policy: Policy, repeat: int, emit: Emit) -> _Reruns:
+    """Re-run as often as asked for, and once more where something differs: the control."""
+    expected = Side(found.record, room.plan.store)
+    reruns = [_one(room, expected, policy, number, emit) for number in range(1, repeat + 1)]
+    control = list(reruns)
+    if len(control) == 1 and rejected(control[0].judgement.differences, policy):
+        emit(
+            Event(
+                kind="note",
+                subject="verify",
+                message="something differs: re-running once more, to tell a change from a run that varies",
+            )
+        )
+        control.append(_one(room, expected, policy, repeat + 1, emit))
+    between: list[Difference] = []
+    first = Side(control[0].record, room.store)
+    for other in control[1:]:
+        result = judge(first, Side(other.record, room.store), policy, _scratch(room))
+        between.extend(rejected(result.differences, policy))
+    stability = choose_stability(between, policy, tried=len(control) > 1)
+    return _Reruns(reruns=tuple(control), stability=stability, between=tuple(between))
+
+
+def _one(room: Room, expected: Side, policy: Policy, number: int, emit: Emit) -> _Rerun:
+    record, evidence = rerun(room, number, emit)
+    emit(Event(kind="start", subject="compare", message="comparing"))
+    judgement = judge(expected, Side(record, room.store), policy, _scratch(room))
+    emit(Event(kind="finish", subject="compare"))
+    return _Rerun(record, judgement, evidence.redirected)
+
+
+def _scratch(room: Room) -> Path:
+    folder = room.folder / "compare"
+    for name in ("expected", "actual"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
+    found: Found, room: Room, done: _Reruns, policy: Policy, seconds: dict[str, float], *, kept: bool
+) -> Verdict:
+    differences = _worst_of([each.judgement.differences for each in done.reruns])
+    circumstances = Circumstances(
+        recorded=found.record,
+        rerun=done.reruns[0].record,
+        room=room,
+        redirected=done.reruns[0].redirected,
+    )
+    again = circumstances.used_again()
+    factors = compare_set_ups(found.record, done.reruns[0].record) if done.stability == "consistent" else ()
+    word = choose_word(differences, policy, used_again=bool(again))
+    return Verdict(
+        record=found.id,
+        run_id=found.run_id,
+        project=found.record.project.name,
+        created=now(),
+        outcome=Outcome.worst(difference.outcome for difference in differences),
+        word=word,
+        reproduced=word in ("reproduced", "repeated"),
+        stability=done.stability,
+        policy=policy,
+        differences=differences,
+        conditions=list_conditions(circumstances),
+        not_checked=_not_checked(done.reruns),
+        factors=factors,
+        seconds=seconds,
+        tool=f"reproof {done.reruns[0].record.tool.version}",
+        room=str(room.folder) if kept else None,
+    )
+
+
+def _worst_of(every: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]:
+    """One difference for each subject: of several re-runs the worst."""
+    worst: dict[str, Difference] = {}
+    for differences in every:
+        for difference in differences:
+            known = worst.get(difference.subject)
+            if known is None or difference.outcome > known.outcome:
+                worst[difference.subject] = difference
+    return tuple(worst.values())
+
+
+def _not_checked(reruns: Sequence[_Rerun]) -> tuple[NotChecked, ...]:
+    found = {(item.subject, item.reason): item for each in reruns for item in each.judgement.not_checked}
+    for each in reruns:
+        for omission in each.record.omissions:
+            reason = f"in the re-run: {omission.reason}"
+            if (omission.subject, omission.reason) not in found:
+                found.setdefault((omission.subject, reason), NotChecked(omission.subject, reason))
+    logs = NotChecked("standard output and error", "informational: their digests are in the record")
+    return (*found.values(), logs)
