@@ -134,7 +134,12 @@ class _Archive:
 
 def _content(machine: Machine, roots: list[Any], rest: memoryview) -> Content:
     return Content(
-        roots=roots, loose=machine.loose, protocols=[machine.protocol], anomalies=machine.anomalies, rest=rest
+        roots=roots,
+        loose=machine.loose,
+        protocols=[machine.protocol],
+        anomalies=machine.anomalies,
+        rest=rest,
+        shared=machine.shared,
     )
 
 

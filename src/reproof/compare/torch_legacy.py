@@ -34,13 +34,14 @@ class LegacyFile:
 
     def __init__(self, view: memoryview, check: Callable[[], None]) -> None:
         self._storages: dict[Any, Storage] = {}
-        self.content = Content()
+        self.content = Content(shared=set())
         position = 0
         for _ in range(5):
             machine = Machine(view, check, self._resolve, joblib=False)
             root, position = machine.read(position)
             self.content.roots.append(root)
             self.content.loose += machine.loose
+            self.content.shared = (self.content.shared or set()) | machine.shared
             self.content.protocols.append(machine.protocol)
             self.content.anomalies += machine.anomalies
         magic, version, facts, root, keys = self.content.roots

@@ -10,7 +10,7 @@ from reproof.compare.pickles.folding import Folder
 from reproof.compare.pickles.nodes import Extension, Global, Mapping, OutOfBand, Persistent, Raw, Sequence
 from reproof.compare.protocol import ContentError, LimitError
 
-_MAX_STEPS = 5_000_000
+_MAX_STEPS = 1_000_000
 
 
 class Values:
@@ -61,16 +61,18 @@ class Values:
     def _close(self, node: Any, members: list[Any]) -> bytes:
         import blake3
 
-        parts = [_plain(member) if _is_plain(member) else self._known[id(member)][1] for member in members]
+        known = self._known
+        parts = [_plain(member) if _is_plain(member) else known[id(member)][1] for member in members]
         if isinstance(node, Sequence) and node.kind in ("set", "frozenset"):
             parts.sort()
         if isinstance(node, Mapping):
-            parts = sorted(b"".join(parts[at : at + 2]) for at in range(0, len(parts), 2))
-        digester = blake3.blake3(_head(node))
-        for part in parts:
-            digester.update(len(part).to_bytes(8, "little"))
-            digester.update(part)
-        return digester.digest()
+            parts = sorted(_framed(parts[at : at + 2]) for at in range(0, len(parts), 2))
+        return blake3.blake3(_head(node) + b":" + _framed(parts)).digest()
+
+
+def _framed(parts: list[bytes]) -> bytes:
+    """The parts with their lengths, so that no two lists of parts look the same."""
+    return b"".join([piece for part in parts for piece in (b"%d:" % len(part), part)])
 
 
 def _is_plain(value: Any) -> bool:

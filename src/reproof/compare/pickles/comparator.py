@@ -35,6 +35,7 @@ class PickleComparator:
 
 def compare_pickles(one: Content, two: Content, sides: Sides) -> Sides:
     """Compare what two files hold; the result is in `sides`."""
+    sides.shared = (one.shared, two.shared)
     several = len(one.roots) > 1 or len(two.roots) > 1
     if len(one.roots) != len(two.roots):
         words = f"{len(one.roots):,} pickles -> {len(two.roots):,} pickles"

@@ -59,7 +59,8 @@ class Sides:
         self.parts = Collector(self.context)
         self.values = (Values(self.folders[0]), Values(self.folders[1]))
         self._partners: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
-        self._met: set[tuple[int, int, int]] = set()
+        self._met: set[int] = set()
+        self.shared: tuple[set[int] | None, set[int] | None] = (None, None)
         self._seen = 0
 
     def compare(self, expected: Any, actual: Any, place: Place = None) -> None:
@@ -69,18 +70,21 @@ class Sides:
             LimitError: It costs more than the limits allow.
             ContentError: The data of an array do not fit its shape.
         """
-        stack: list[Iterator[Pair]] = [iter([(place, expected, actual, None)])]
+        # each entry is a pair that is next, and the pairs after it: what is done is off the stack
+        # before its members are on it, so that long chains need no long stack
+        stack: list[tuple[Pair, Iterator[Pair]]] = [((place, expected, actual, None), iter(()))]
         while stack:
-            pair = next(stack[-1], None)
-            if pair is None:
-                stack.pop()
-                continue
+            pair, rest = stack.pop()
+            following = next(rest, None)
+            if following is not None:
+                stack.append((following, rest))
             self._seen += 1
             if self._seen % _OFTEN == 0:
                 self._check()
             members = self._compare_pair(*pair)
-            if members is not None:
-                stack.append(members)
+            first = next(members, None) if members is not None else None
+            if first is not None and members is not None:
+                stack.append((first, members))
 
     def finish(self) -> None:
         """Name what the folds of the two sides have set aside differently."""
@@ -112,6 +116,8 @@ class Sides:
             raise LimitError(f"there are more than {self.context.limits.max_values:,} values")
 
     def _compare_pair(self, place: Place, one: Any, two: Any, rule: Rule | None) -> Iterator[Pair] | None:
+        left, right = self.shared
+        is_shared = left is None or right is None or id(one) in left or id(two) in right
         one, two = self.folders[0].fold(one), self.folders[1].fold(two)
         if rule is not None and rule.name and rule.form(one, two) and self._differ(one, two):
             self.names.add(rule.name)
@@ -122,7 +128,7 @@ class Sides:
         if not isinstance(one, Node):
             self._plain(place, one, two)
             return None
-        if not self._is_new(place, one, two, rule):
+        if (is_shared or type(one) is Array) and not self._is_new(place, one, two, rule):
             return None
         return _COMPARE[type(one)](self, place, one, two, rule)
 
@@ -174,7 +180,7 @@ class Sides:
 
     def _is_new(self, place: Place, one: Any, two: Any, rule: Rule | None) -> bool:
         """Whether this pair has not been compared; notes where one side shares what the other copies."""
-        key = (id(one), id(two), id(rule))
+        key = id(one) << 64 | id(two) | (id(rule) << 128 if rule else 0)
         if key in self._met:
             return False
         self._met.add(key)

@@ -16,7 +16,7 @@ class Containers(Values):
 
     def _container(self, kind: str, items: list[Any]) -> None:
         self._stack.append(Sequence(kind, items))
-        self.weight += 130 + 8 * len(items)
+        self.weight += 150 + 8 * len(items)
 
     def _op_empty_list(self, position: int) -> int:
         self._container("list", [])
@@ -33,7 +33,7 @@ class Containers(Values):
 
     def _op_empty_dict(self, position: int) -> int:
         self._stack.append(Mapping())
-        self.weight += 120
+        self.weight += 200
         return position
 
     def _op_tuple(self, position: int) -> int:
@@ -48,7 +48,7 @@ class Containers(Values):
         self._container("tuple", items)
 
     def _op_tuple1(self, position: int) -> int:
-        self._few(1)
+        self._container("tuple", [self._stack.pop()])
         return position
 
     def _op_tuple2(self, position: int) -> int:
@@ -71,7 +71,7 @@ class Containers(Values):
     def _op_dict(self, position: int) -> int:
         items = self._mark()
         made = Mapping()
-        self.weight += 120
+        self.weight += 200
         self._stack.append(made)
         self._set(items)
         return position

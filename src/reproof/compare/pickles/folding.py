@@ -51,7 +51,8 @@ class Folder:
 
     def fold(self, node: Any) -> Any:
         """The meaning of `node`; plain values, sequences and mappings mean themselves."""
-        if not isinstance(node, Call | Global):
+        kind = type(node)
+        if kind is not Call and kind is not Global:
             return node
         found = self._known.get(id(node))
         if found is None:

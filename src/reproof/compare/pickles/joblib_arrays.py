@@ -86,6 +86,7 @@ def _read_objects(machine: Machine, inline: Inline, position: int) -> int:
     inner.weight = machine.weight
     inline.tree, end = inner.read(position)
     machine.weight = inner.weight
+    machine.shared |= inner.shared
     for anomaly in inner.anomalies:
         machine.note(anomaly)
     return end

@@ -20,7 +20,7 @@ from reproof.compare.pickles.nodes import Call, Extension, Global, Node, OutOfBa
 from reproof.compare.pickles.values import decimal
 from reproof.compare.protocol import ContentError, LimitError
 
-MAX_WEIGHT = 400 << 20  # estimated bytes of one tree
+MAX_WEIGHT = 320 << 20  # estimated bytes of one tree
 _LEAF = 36  # bytes that a number costs
 _OFTEN = 1 << 16  # opcodes between two looks at the limits
 
@@ -196,7 +196,10 @@ class Machine(Containers):
     def _get(self, number: int) -> None:
         if number not in self._memo:
             raise ContentError(f"the pickle is damaged: nothing was put at memo number {number}")
-        self._stack.append(self._memo[number])
+        value = self._memo[number]
+        self._stack.append(value)
+        if isinstance(value, Node):
+            self.shared.add(id(value))
 
     def _op_get(self, position: int) -> int:
         line, position = self._line(position)

@@ -57,6 +57,8 @@ def sequences(sides: Sides, place: Place, one: list[Any], two: list[Any]) -> Ite
                 yield (place, "attribute", label), left, right, None
             else:
                 yield (place, "index", index), left, right, None
+    if len(one) == len(two):
+        return
     shorter = min(len(one), len(two))
     for gone, longer in ((True, one), (False, two)):
         for index in range(shorter, len(longer)):

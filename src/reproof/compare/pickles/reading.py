@@ -45,6 +45,7 @@ class Content:
         anomalies: What no pickler writes.
         rest: Bytes behind the last pickle.
         weight: Estimated bytes of the trees.
+        shared: Ids of the nodes that stand in several places; None where nobody counted.
     """
 
     roots: list[Any] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Content:
     anomalies: list[str] = field(default_factory=list)
     rest: memoryview = field(default_factory=lambda: memoryview(b""))
     weight: int = 0
+    shared: set[int] | None = None
 
 
 def looks_like_pickle(source: Source) -> bool:
@@ -109,7 +111,7 @@ def read_all(
         ContentError: The first one cannot be read.
         LimitError: They cost too much.
     """
-    content = Content()
+    content = Content(shared=set())
     position = 0
     while position < len(view):
         machine = Machine(view, context.spending.check_time, persistent)
@@ -124,6 +126,7 @@ def read_all(
             break
         content.roots.append(root)
         content.loose += machine.loose
+        content.shared = (content.shared or set()) | machine.shared
         content.protocols.append(machine.protocol)
         content.anomalies += machine.anomalies[: 20 - len(content.anomalies)]
         content.weight = machine.weight + 2000

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from reproof.compare.pickles.nodes import Call, Persistent, Sequence
+from reproof.compare.pickles.nodes import Call, Node, Persistent, Sequence
 from reproof.compare.protocol import ContentError
 
 _SMALL_FRAME = 4  # what is shorter gets no frame
@@ -24,6 +24,7 @@ class Tape:
         anomalies: What no pickler writes.
         loose: Calls whose result nobody keeps and whose first argument is no object of the tree.
         weight: Estimated bytes of the tree.
+        shared: Ids of the nodes that stand in several places of the tree.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Tape:
         self.anomalies: list[str] = []
         self.loose: list[Call] = []
         self.weight = 0
+        self.shared: set[int] = set()
         self._persistent = persistent or Persistent
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
@@ -153,4 +155,6 @@ class Tape:
 
     def _op_dup(self, position: int) -> int:
         self._stack.append(self._stack[-1])
+        if isinstance(self._stack[-1], Node):
+            self.shared.add(id(self._stack[-1]))
         return position
