@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reproof.compare import new_context
-from reproof.compare.protocol import Limits, Source
-from reproof.compare.text import TextComparator, compare_text, looks_like_text
+from reproof.compare import compare
+from reproof.compare.text import compare_text, looks_like_text
 from reproof.model.difference import Outcome
 
 
@@ -54,18 +55,28 @@ def test_any_bytes_can_be_compared_as_text(one: bytes, two: bytes) -> None:
 
 
 def test_the_evidence_of_long_texts_is_short() -> None:
-    one = b"\n".join(b"%d" % number * 100 for number in range(20_000))
-    two = b"\n".join(b"%d" % (number + 1) * 100 for number in range(20_000))
+    one = b"\n".join(b"%d" % number * 20 for number in range(20_000))
+    two = b"\n".join(b"%d" % (number + 1) * 20 for number in range(20_000))
     found = compare_text(one, two, "it")
     assert len(found.evidence["excerpt"]) <= 40
     assert all(len(line) <= 200 for line in found.evidence["excerpt"])
     assert found.evidence["counts"].startswith("upper bounds")
 
 
-def test_text_beyond_the_limit_is_compared_as_bytes() -> None:
-    one, two = (Source(name="a.txt", data=data) for data in (b"a" * 100, b"a" * 99 + b"b"))
-    context = new_context(one, two, limits=Limits(max_bytes_in_memory=50))
-    assert TextComparator().compare(one, two, "it", context).kind == "bytes"
+def test_long_texts_are_streamed(tmp_path: Path) -> None:
+    one = b"".join(b"line %d\n" % number for number in range(800_000))
+    two = one.replace(b"line 700000\n", b"line 7\nnew\n")
+    for name, data in (("one", one), ("two", two), ("three", one.replace(b"\n", b"\r\n"))):
+        (tmp_path / f"{name}.txt").write_bytes(data)
+    found = compare(tmp_path / "one.txt", tmp_path / "two.txt")
+    assert (found.outcome, found.kind) == (Outcome.DIFFERENT, "text")
+    assert found.summary == "first difference at line 700,001, column 7 (800,000 -> 800,001 lines)"
+    assert found.evidence["excerpt"] == ["@@ line 700001 @@", "-line 700000", "+line 7"]
+    assert found.evidence["offset"] == one.index(b"700000\n") + 1
+    found = compare(tmp_path / "one.txt", tmp_path / "three.txt")
+    assert (found.outcome, found.summary) == (Outcome.DIFFERENT, "only the carriage returns differ")
+    assert compare_text(one, one, "it").outcome is Outcome.IDENTICAL
+    assert compare_text(one, two, "it").evidence["line"] == 700_001
 
 
 @pytest.mark.parametrize(

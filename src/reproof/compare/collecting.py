@@ -33,9 +33,8 @@ class Collector:
         self.count(part.outcome)
         if part.outcome is Outcome.IDENTICAL:
             return
-        kept = self._kept.setdefault(part.outcome, [])
-        full = self._spending.nodes >= self._limits.max_nodes
-        if len(kept) < (_ALWAYS if full else self._limits.max_children):
+        if self.has_room(part.outcome):
+            kept = self._kept.setdefault(part.outcome, [])
             kept.append((self._seen, part))
             self._spending.nodes += 1
         else:
@@ -45,6 +44,11 @@ class Collector:
         """Add each of `parts`."""
         for part in parts:
             self.add(part)
+
+    def has_room(self, outcome: Outcome) -> bool:
+        """Whether a part of this outcome would be kept; if not, counting it is enough."""
+        full = self._spending.nodes >= self._limits.max_nodes
+        return len(self._kept.get(outcome, ())) < (_ALWAYS if full else self._limits.max_children)
 
     def count(self, outcome: Outcome, number: int = 1) -> None:
         """Count `number` parts that need no node of their own."""

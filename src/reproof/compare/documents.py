@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from reproof.compare.protocol import ContentError, Context, LimitError
@@ -12,6 +15,7 @@ from reproof.compare.trees import Integer, Numeral, Real, Tagged
 # What CPython takes for each part of a parsed document, measured, rounded up (bytes).
 _PER_OBJECT, _PER_LIST, _PER_VALUE = 240, 90, 80
 _BRACKETS = 1000
+_TABLES, _DOTS = 50_000, 200  # the reader of the standard library takes quadratic time and memory for them
 _YAML = "tag:yaml.org,2002:"
 _TRUE = frozenset({"yes", "true", "on", "y"})
 
@@ -46,9 +50,10 @@ def read_json(data: bytes, context: Context) -> Any:
 
     try:
         text = data.decode(json.detect_encoding(data))
-        return json.loads(
-            text, parse_int=number, parse_float=number, parse_constant=Numeral, object_pairs_hook=_unique
-        )
+        with _collector_paused():
+            return json.loads(
+                text, parse_int=number, parse_float=number, parse_constant=Numeral, object_pairs_hook=_unique
+            )
     except RecursionError:
         raise LimitError("it is nested too deeply to be read") from None
     except (ValueError, UnicodeError) as error:
@@ -59,8 +64,10 @@ def read_toml(data: bytes, context: Context) -> Any:
     """The tree of a TOML document; see :func:`read_json` for what is raised."""
     import tomllib
 
-    if len(data) > context.limits.max_bytes_in_memory // 8:
+    if len(data) > context.limits.max_bytes_in_memory // 16 or data.count(b"\n[") > _TABLES:
         raise LimitError(f"{len(data):,} bytes are too many for TOML")
+    if any(line.partition(b"=")[0].count(b".") > _DOTS for line in data.splitlines()):
+        raise LimitError("it has keys of too many parts")
     try:
         tree = tomllib.loads(data.decode(), parse_float=lambda text: Real(text.replace("_", "")))
     except RecursionError:
@@ -83,7 +90,7 @@ def read_yaml(data: bytes, context: Context) -> list[Any]:
     """
     import yaml
 
-    if len(data) > context.limits.max_bytes_in_memory // 4:
+    if len(data) > context.limits.max_bytes_in_memory // 32:
         raise LimitError(f"{len(data):,} bytes are too many for YAML")
     _check_nesting(data)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -96,6 +103,18 @@ def read_yaml(data: bytes, context: Context) -> list[Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise SyntaxProblem(" ".join(str(error).split())) from None
     return builder.documents
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Parsing makes many objects and no cycles: looking for some takes as long as parsing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

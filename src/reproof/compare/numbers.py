@@ -19,6 +19,7 @@ Facts = dict[str, Any]
 
 _NUMERAL = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 _FORMATS = {64: ("<d", "<Q"), 32: ("<f", "<I"), 16: ("<e", "<H")}
+_SHORT = 400  # characters that are read as a float in no time
 _EXACT_DIGITS = 4000  # beyond it, exact fractions cost more than they are worth, and `int` refuses
 
 
@@ -75,6 +76,18 @@ def compare_numerals(expected: str, actual: str, tolerance: Tolerance = EXACT) -
             facts["ulp"] = distance
             outcome = Outcome.CLOSE if distance <= tolerance.ulp and tolerance.ulp > 0 else outcome
     return outcome, facts
+
+
+def outcome_of_numerals(expected: str, actual: str, tolerance: Tolerance = EXACT) -> Outcome:
+    """The outcome of :func:`compare_numerals`, much faster where the numbers clearly differ."""
+    if tolerance.is_exact and len(expected) < _SHORT and len(actual) < _SHORT:
+        try:
+            one, two = float(expected), float(actual)
+        except ValueError:
+            return compare_numerals(expected, actual, tolerance)[0]
+        if one != two and math.isfinite(one) and math.isfinite(two):
+            return Outcome.DIFFERENT  # rounding never makes two of one number
+    return compare_numerals(expected, actual, tolerance)[0]
 
 
 def normal_form(text: str) -> tuple[bool, str, int] | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reproof.base.digesting import new_digester
 from reproof.compare.bytewise import describe_bytes
 from reproof.compare.protocol import Context, Source
 from reproof.model.difference import Difference, Outcome
 
 _HEAD = 8192
+_WHOLE = 8 << 20  # longer texts are streamed: a list of short lines takes many times their bytes
 _LINES_FOR_DIFF = 5000  # difflib is quadratic: beyond it only the differing middle is counted
 _EXCERPT_LINES = 40
 _LINE_WIDTH = 200
@@ -44,11 +47,11 @@ class TextComparator:
         return looks_like_text(expected.head(_HEAD)) and looks_like_text(actual.head(_HEAD))
 
     def compare(self, expected: Source, actual: Source, subject: str, context: Context) -> Difference:
-        """DIFFERENT, saying where and how much; beyond the limit on memory as bytes."""
-        limit = context.limits.max_bytes_in_memory
-        if max(expected.size, actual.size) > limit:
-            return describe_bytes(expected, actual, subject)
-        return compare_text(expected.read(limit), actual.read(limit), subject)
+        """DIFFERENT, saying where and how much; texts above 8 MiB are streamed and told in less detail."""
+        del context
+        if max(expected.size, actual.size) > _WHOLE:
+            return compare_long_text(expected, actual, subject)
+        return compare_text(expected.read(_WHOLE), actual.read(_WHOLE), subject)
 
 
 def looks_like_text(head: bytes) -> bool:
@@ -84,6 +87,10 @@ def compare_text(expected: bytes, actual: bytes, subject: str, kind: str = "text
     """
     if expected == actual:
         return Difference(subject=subject, outcome=Outcome.IDENTICAL, summary="identical bytes", kind=kind)
+    if max(len(expected), len(actual)) > _WHOLE:
+        return compare_long_text(
+            Source(name=subject, data=expected), Source(name=subject, data=actual), subject, kind
+        )
     one, two = decode(expected), decode(actual)
     evidence, words = _set_aside(one, two)
     if one.lines != two.lines:
@@ -100,6 +107,69 @@ def compare_text(expected: bytes, actual: bytes, subject: str, kind: str = "text
     return Difference(
         subject=subject, outcome=Outcome.DIFFERENT, summary="; ".join(words), kind=kind, evidence=evidence
     )
+
+
+def compare_long_text(expected: Source, actual: Source, subject: str, kind: str = "text") -> Difference:
+    """As :func:`compare_text` in constant memory: the first difference and the numbers of lines.
+
+    Evidence: ``offset``, ``line`` and ``column`` (from 1, in bytes) of the first difference, ``lines``
+    and ``sizes`` as [expected, actual], and the two lines there.
+    """
+    facts = describe_bytes(expected, actual, subject)
+    if facts.outcome is Outcome.IDENTICAL:
+        return facts
+    offset = facts.evidence["offset"]
+    before, column = _lines_before(expected, offset)
+    counts = [_lines_before(side, side.size)[0] for side in (expected, actual)]
+    shown = [_line_at(side, offset - column) for side in (expected, actual)]
+    words = f"first difference at line {before + 1:,}, column {column + 1:,}"
+    if counts[0] != counts[1]:
+        words += f" ({counts[0]:,} -> {counts[1]:,} lines)"
+    if _without_returns(expected) == _without_returns(actual):
+        words = "only the carriage returns differ"
+    evidence = {
+        "offset": offset,
+        "line": before + 1,
+        "column": column + 1,
+        "lines": counts,
+        "sizes": facts.evidence["sizes"],
+        "excerpt": [f"@@ line {before + 1} @@", f"-{shown[0]}", f"+{shown[1]}"],
+    }
+    return Difference(subject=subject, outcome=Outcome.DIFFERENT, summary=words, kind=kind, evidence=evidence)
+
+
+def _chunks(source: Source) -> Iterator[bytes]:
+    with source.open() as file:
+        while chunk := file.read(1 << 20):
+            yield chunk
+
+
+def _lines_before(source: Source, offset: int) -> tuple[int, int]:
+    """How many lines end before `offset`, and how many bytes of the line there come before it."""
+    position = count = start = 0
+    for chunk in _chunks(source):
+        part = chunk[: offset - position]
+        count += part.count(b"\n")
+        last = part.rfind(b"\n")
+        start = position + last + 1 if last >= 0 else start
+        position += len(part)
+        if position >= offset:
+            break
+    return count, position - start
+
+
+def _line_at(source: Source, start: int) -> str:
+    with source.open() as file:
+        file.seek(start)
+        line = file.read(_LINE_WIDTH).split(b"\n")[0]
+    return line.decode("utf-8", "backslashreplace")
+
+
+def _without_returns(source: Source) -> str:
+    digester = new_digester("blake3")
+    for chunk in _chunks(source):
+        digester.update(chunk.replace(b"\r", b""))
+    return str(digester.hexdigest())
 
 
 def _set_aside(one: Text, two: Text) -> tuple[dict[str, object], list[str]]:

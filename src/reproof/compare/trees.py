@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reproof.compare.collecting import Collector
-from reproof.compare.numbers import compare_numerals
+from reproof.compare.numbers import compare_numerals, outcome_of_numerals
 from reproof.compare.protocol import Context, LimitError
 from reproof.model.difference import Difference, Outcome
 
@@ -87,7 +87,7 @@ def compare_trees(expected: Any, actual: Any, context: Context, into: Walk | Non
     root = walk.root
     stack: list[Iterator[Pair]] = [iter([(None, expected, actual)])]
     met: set[tuple[int, int]] = set()
-    seen = 0
+    seen, check_at = 0, _CHECK_EVERY
     while stack:
         item = next(stack[-1], None)
         if item is None:
@@ -95,7 +95,8 @@ def compare_trees(expected: Any, actual: Any, context: Context, into: Walk | Non
             continue
         path, one, two = item
         seen += 1
-        if seen % _CHECK_EVERY == 0:
+        if seen >= check_at:
+            check_at = seen + _CHECK_EVERY
             _check(seen, context)
         if type(one) is not type(two) or (isinstance(one, Tagged) and one.tag != two.tag):
             walk.parts.add(_changed(_named(path, root), one, two))
@@ -110,7 +111,7 @@ def compare_trees(expected: Any, actual: Any, context: Context, into: Walk | Non
             members: Callable[..., Iterator[Pair]] = _in_mapping if isinstance(one, dict) else _in_list
             stack.append(members(path, one, two, walk))
         elif one != two:
-            walk.parts.add(_leaf(_named(path, root), one, two, context, walk.names))
+            _compare_leaves(path, one, two, context, walk)
     return walk
 
 
@@ -145,12 +146,12 @@ def _in_mapping(path: Path, one: dict[Any, Any], two: dict[Any, Any], walk: Walk
         walk.names.add("key order")
     for key, value in one.items():
         if key not in two:
-            walk.parts.add(_one_sided(_named((path, key), walk.root), value, gone=True))
+            _report_one_sided((path, key), value, walk, gone=True)
         elif _may_differ(value, two[key]):
             yield (path, key), value, two[key]
     for key, value in two.items():
         if key not in one:
-            walk.parts.add(_one_sided(_named((path, key), walk.root), value, gone=False))
+            _report_one_sided((path, key), value, walk, gone=False)
 
 
 def _in_list(path: Path, one: list[Any], two: list[Any], walk: Walk) -> Iterator[Pair]:
@@ -160,7 +161,7 @@ def _in_list(path: Path, one: list[Any], two: list[Any], walk: Walk) -> Iterator
             yield (path, index), left, right
     longer, gone = (one, True) if len(one) > len(two) else (two, False)
     for index in range(min(len(one), len(two)), len(longer)):
-        walk.parts.add(_one_sided(_named((path, index), walk.root), longer[index], gone=gone))
+        _report_one_sided((path, index), longer[index], walk, gone=gone)
 
 
 def _may_differ(left: Any, right: Any) -> bool:
@@ -169,12 +170,22 @@ def _may_differ(left: Any, right: Any) -> bool:
     return kind is not type(right) or kind is dict or kind is list or kind is Tagged or left != right
 
 
-def _leaf(subject: str, one: Any, two: Any, context: Context, names: set[str]) -> Difference:
-    if not isinstance(one, Numeral):
-        return _changed(subject, one, two)
-    outcome, facts = compare_numerals(one, two, context.tolerance)
+def _compare_leaves(path: Path, one: Any, two: Any, context: Context, walk: Walk) -> None:
+    """Where nobody will see the part any more, only its outcome is worked out."""
+    is_number = isinstance(one, Numeral)
+    outcome = outcome_of_numerals(one, two, context.tolerance) if is_number else Outcome.DIFFERENT
     if outcome is Outcome.EQUIVALENT:
-        names.add("number notation")
+        walk.names.add("number notation")
+    if not walk.parts.has_room(outcome):
+        walk.parts.count(outcome)
+    elif is_number:
+        walk.parts.add(_number(_named(path, walk.root), one, two, context))
+    else:
+        walk.parts.add(_changed(_named(path, walk.root), one, two))
+
+
+def _number(subject: str, one: Numeral, two: Numeral, context: Context) -> Difference:
+    outcome, facts = compare_numerals(one, two, context.tolerance)
     distance = f" ({', '.join(_distances(facts))})" if facts else ""
     return Difference(
         subject=subject,
@@ -210,16 +221,20 @@ def _changed(subject: str, one: Any, two: Any) -> Difference:
     )
 
 
-def _one_sided(subject: str, value: Any, *, gone: bool) -> Difference:
+def _report_one_sided(path: Path, value: Any, walk: Walk, *, gone: bool) -> None:
+    if not walk.parts.has_room(Outcome.DIFFERENT):
+        walk.parts.count(Outcome.DIFFERENT)
+        return
     text = show(value)
-    return Difference(
-        subject=subject,
+    part = Difference(
+        subject=_named(path, walk.root),
         outcome=Outcome.DIFFERENT,
         summary=f"is gone; it was {text}" if gone else f"is new: {text}",
         kind="value",
         expected=text if gone else None,
         actual=None if gone else text,
     )
+    walk.parts.add(part)
 
 
 def _named(path: Path, root: str) -> str:
