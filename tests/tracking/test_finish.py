@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -177,6 +178,31 @@ def test_a_broken_mlflow_defers_with_its_own_words(
     done = finish(full(store3[1], access), access)
     assert done.status == "deferred"
     assert str(done.reason).endswith("broken")
+
+
+def test_an_mlflow_that_needs_its_large_packages_gets_them(tmp_path: Path) -> None:
+    from uv import find_uv_bin
+
+    place = tmp_path / "environment"
+    subprocess.run([find_uv_bin(), "venv", "-q", "--python", sys.executable, place], check=True)
+    (site,) = place.glob("lib/python*/site-packages")
+    dev = next(path for path in sys.path if path.endswith("site-packages"))
+    (site / "dev.pth").write_text(f"{dev}\nimport needy\n")
+    (site / "needy.py").write_text("""
+import sys
+
+class Needy:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mlflow.entities":
+            print("lean" if sys.modules.get("numpy", 0) is None else "whole", file=open("seen", "a"))
+            import numpy
+
+sys.meta_path.insert(0, Needy())
+""")
+    access = Access(parse("sqlite:///new.db", tmp_path), {}, tmp_path, (place / "bin" / "python",))
+    done = finish(full(None, access), access)
+    assert done.status == "written", done.reason
+    assert (tmp_path / "seen").read_text().split() == ["lean", "whole"]
 
 
 def test_another_database_kind_needs_its_own_mlflow(tmp_path: Path) -> None:

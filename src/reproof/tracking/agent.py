@@ -16,6 +16,8 @@ from reproof.tracking.installation import Installation, clean_environment, find_
 from reproof.tracking.values import Access, Finish, Finished
 
 _AGENT = Path(__file__).resolve().parents[1] / "injected" / "agent" / "reproof_finish.py"
+#: What goes wrong when a package is missed that a lean MLflow leaves out.
+_NEEDS_MORE = ("ImportError", "ModuleNotFoundError", "AttributeError", "TypeError", "NameError")
 _TIMEOUT = 600.0  # seconds; importing MLflow alone can take a minute on a busy machine
 
 
@@ -50,7 +52,7 @@ def finish_by_agent(finish: Finish, access: Access) -> Finished:
 
 
 def run_agent(installation: Installation, access: Access, request: dict[str, Any]) -> dict[str, Any]:
-    """One request to the agent.
+    """One request to the agent, at first with a lean MLflow, then with a whole one if that would not do.
 
     Args:
         installation: Whose interpreter runs it.
@@ -65,7 +67,19 @@ def run_agent(installation: Installation, access: Access, request: dict[str, Any
     environment.update(MLFLOW_ALLOW_FILE_STORE="true", MLFLOW_TRACKING_URI=access.address.access)
     environment.pop("MLFLOW_REGISTRY_URI", None)
     by_database = access.address.kind in ("sqlite", "database")
-    body = {**request, "uri": access.address.access, "schema": installation.schema if by_database else None}
+    schema = installation.schema if by_database else None
+    body: dict[str, Any] = {**request, "uri": access.address.access, "schema": schema}
+    answer = _ask(installation, access, environment, {**body, "lean": True})
+    if answer["status"] == "failed" and str(answer["reason"]).partition(":")[0] in _NEEDS_MORE:
+        if answer.get("run_id") and "finish" in body:
+            body["finish"] = {**body["finish"], "run_id": answer["run_id"]}
+        answer = _ask(installation, access, environment, body)
+    return answer
+
+
+def _ask(
+    installation: Installation, access: Access, environment: dict[str, str], body: dict[str, Any]
+) -> dict[str, Any]:
     try:
         done = call(
             [installation.python, "-I", _AGENT],

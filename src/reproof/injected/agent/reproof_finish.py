@@ -7,7 +7,8 @@ writes one to standard output::
     {"action": "create", "uri": ...}                                  ->  {"status": "written"}
 
 `schema` is the revision that this MLflow works with: a database that has another one is left alone,
-because MLflow would migrate it. Artifacts come as base64.
+because MLflow would migrate it. With ``"lean": true`` MLflow is imported without the large packages
+that it can do without. Artifacts come as base64.
 """
 
 import base64
@@ -20,6 +21,10 @@ import time
 _BATCH = 100  # parameters and tags in one call, MLflow's limit
 _RECORD = "reproof/record.json"
 _OPEN = ("RUNNING", "SCHEDULED")
+
+#: MLflow imports these where they are (a second or more), and does without them as mlflow-skinny.
+_HEAVY = ("pandas", "numpy", "scipy", "sklearn", "skops", "pyarrow", "matplotlib", "flask", "docker", "graphene",
+          "huey", "aiohttp", "torch", "tensorflow", "keras", "pyspark", "transformers", "IPython")  # fmt: skip
 
 
 class _RefusedError(Exception):
@@ -37,6 +42,9 @@ def main():
     os.dup2(2, 1)
     request = json.load(sys.stdin)
     known = {}
+    if request.get("lean"):
+        for name in _HEAVY:
+            sys.modules[name] = None  # for `import`: it is not installed
     try:
         _check_schema(request["uri"], request.get("schema"))
         if request["action"] == "create":
