@@ -113,6 +113,15 @@ def test_json_within_a_tolerance_is_close() -> None:
     assert check(b"[1]", b"[2]", tolerance=Tolerance(ulp=9)).outcome is Outcome.DIFFERENT
 
 
+def test_text_that_only_begins_like_json_is_text() -> None:
+    found = check(b"[section]\nkey = 1\n", b"[section]\nkey = 2\n", "settings.ini")
+    assert (found.kind, found.summary) == (
+        "text",
+        "first difference at line 2, column 7 (1 removed, 1 added)",
+    )
+    assert check(b"{\n", b"{}\n", "it.json").kind == "json"
+
+
 def test_duplicate_keys_cannot_be_compared() -> None:
     found = check(b'{"a": 1, "a": 2}', b'{"a": 2}')
     assert found.outcome is Outcome.UNKNOWN

@@ -72,8 +72,8 @@ def compare_folders(
 ) -> Difference:
     """Compare two folders member by member; see :func:`compare`.
 
-    Members whose rule says ``ignore`` or ``stable = "name"`` are not compared by content; they are
-    listed in the evidence under ``not_compared`` with the reason.
+    Members whose rule says ``ignore`` or ``stable = "name"`` are not compared by content: each is a
+    child that is EQUIVALENT, with the rule named in `canonicalised` and its reason in the summary.
     """
     return compare(expected, actual, subject=subject, tolerance=tolerance, policy=policy)
 

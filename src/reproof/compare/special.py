@@ -44,7 +44,7 @@ def trouble_of(path: Path) -> str | None:
     kind = kind_of_mode(mode)
     if kind not in {"a file", "a folder"}:
         return f"is {kind}, which is not read"
-    if not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return "cannot be read: permission denied"
     return None
 

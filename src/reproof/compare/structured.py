@@ -103,6 +103,8 @@ def _compare(
             problems.append(None)
         except SyntaxProblem as problem:
             problems.append(str(problem))
+    if all(problems) and not any(_named(side, f".{kind}", ".yml", ".ipynb", ".geojson") for side in sides):
+        return compare_text(one, two, subject)  # it only begins like a document
     if any(problems):
         return _broken(kind, (one, two), problems, subject)
     walk = Walk(context, shared=kind == "yaml")
