@@ -94,21 +94,26 @@ def creation(folder: Path, names: list[str], rounds: int) -> None:
         "requirements": plain_pip,
     }
     for kind, request in requests.items():
-        ours: list[float] = []
-        theirs: list[float] = []
+        ours: list[tuple[float, float]] = []
+        theirs: list[tuple[float, float]] = []
         for _ in range(rounds + 1):
-            theirs.append(seconds(plain[kind]))
+            theirs.append(costs(plain[kind]))
             shutil.rmtree(folder / "plain")
-            ours.append(seconds(lambda request=request: create(request, folder / "ours")))
+            ours.append(costs(lambda request=request: create(request, folder / "ours")))
             shutil.rmtree(folder / "ours")
-        show(
-            "create",
-            lock=kind,
-            link_mode=mode,
-            plain_uv=median(theirs[1:]),
-            reproof=median(ours[1:]),
-            limit=1.3,
-        )
+        for number, unit in enumerate(("wall", "cpu")):
+            plain_uv, reproof = (median([cost[number] for cost in side[1:]]) for side in (theirs, ours))
+            ratio = round(reproof / plain_uv, 3)
+            say(
+                what="create",
+                lock=kind,
+                link_mode=mode,
+                unit=unit,
+                plain_uv=plain_uv,
+                reproof=reproof,
+                ratio=ratio,
+                limit=1.3,
+            )
     state(create(requests["requirements"]), rounds)
 
 
@@ -117,7 +122,7 @@ def state(environment: Environment, rounds: int) -> None:
     size = sum(path.lstat().st_size for path in environment.folder.rglob("*"))
     stat = median([seconds(lambda: check(environment)) for _ in range(rounds)])
     content = median([seconds(lambda: check_contents(environment)) for _ in range(rounds)])
-    print(json.dumps({"what": "check", "files": files, "bytes": size, "states": stat, "contents": content}))
+    say(what="check", files=files, bytes=size, states=stat, contents=content)
 
 
 def reuse(folder: Path, rounds: int, files: int = 40_000) -> None:
@@ -129,40 +134,27 @@ def reuse(folder: Path, rounds: int, files: int = 40_000) -> None:
         path.write_text(str(number))
     write_manifest(tree, tree)
     took = median([seconds(lambda: changed_since(tree, tree)) for _ in range(rounds)])
-    print(json.dumps({"what": "check before reuse", "files": files, "seconds": took, "limit": 0.2}))
+    say(what="check before reuse", files=files, seconds=took, limit=0.2)
 
 
 def sandbox(folder: Path, rounds: int) -> None:
     if reason := probe():
-        print(json.dumps({"what": "bubblewrap", "skipped": reason}))
+        say(what="bubblewrap", skipped=reason)
         return
     prefix = Path(sys.base_prefix)
     runners = [
         ProcessRunner(),
         BubblewrapRunner(Confinement(writable=(folder,), read_only=visible([prefix]))),
     ]
-    recipe = Recipe(
-        argv=(sys.executable, "-I", "-S", "-c", "pass"), env={"PATH": "/usr/bin:/bin"}, cwd=str(folder)
-    )
     program = str(Path(sys.executable).resolve())
-    recipe = recipe.with_env({"HOME": str(folder)})
-    recipe = Recipe(argv=(program, *recipe.argv[1:]), env=recipe.env, cwd=recipe.cwd)
+    argv = (program, "-I", "-S", "-c", "pass")
+    recipe = Recipe(argv=argv, env={"PATH": "/usr/bin:/bin"}, cwd=str(folder))
     times: list[list[float]] = [[], []]
     for _ in range(rounds):
         for runner, took in zip(runners, times, strict=True):
             took.append(runner.run(recipe, Watch()).seconds)
     plain, confined = median(times[0]), median(times[1])
-    print(
-        json.dumps(
-            {
-                "what": "bubblewrap",
-                "plain": plain,
-                "confined": confined,
-                "added": confined - plain,
-                "limit": 0.02,
-            }
-        )
-    )
+    say(what="bubblewrap", plain=plain, confined=confined, added=round(confined - plain, 4), limit=0.02)
 
 
 def uv(arguments: list[str | Path], cwd: Path, env: dict[str, str]) -> None:
@@ -175,25 +167,20 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def costs(action: Callable[[], object]) -> tuple[float, float]:
+    """Wall and CPU seconds, those of child processes included."""
+    before = os.times()
+    took = seconds(action)
+    after = os.times()
+    return took, sum(after[:4]) - sum(before[:4])
+
+
 def median(values: list[float]) -> float:
     return round(statistics.median(values), 4)
 
 
-def show(what: str, *, lock: str, link_mode: str, plain_uv: float, reproof: float, limit: float) -> None:
-    ratio = round(reproof / plain_uv, 3)
-    print(
-        json.dumps(
-            {
-                "what": what,
-                "lock": lock,
-                "link_mode": link_mode,
-                "plain_uv": plain_uv,
-                "reproof": reproof,
-                "ratio": ratio,
-                "limit": limit,
-            }
-        )
-    )
+def say(**facts: object) -> None:
+    print(json.dumps(facts), flush=True)
 
 
 if __name__ == "__main__":

@@ -262,6 +262,21 @@ def test_a_hash_that_does_not_match(index, request_for):
     }
 
 
+def test_a_lock_for_another_platform(index, request_for):
+    digest = index.wheel("alpha")
+    next(index.folder.iterdir()).rename(index.folder / "alpha-1.0-py3-none-win_amd64.whl")
+    with pytest.raises(
+        EnvironmentBuildError, match=r"`alpha==1\.0` has no file for this Python and platform"
+    ):
+        create(request_for(f"alpha==1.0 --hash=sha256:{digest}\n"))
+
+
+def test_a_release_that_is_gone(index, request_for):
+    digest = index.wheel("alpha")
+    with pytest.raises(EnvironmentBuildError, match=r"`alpha==2\.0` is in none of the indexes"):
+        create(request_for(f"alpha==2.0 --hash=sha256:{digest}\n"))
+
+
 def test_a_source_distribution_is_a_condition(index, request_for):
     index.sdist("gamma")
     made = create(request_for("gamma\n"))

@@ -43,6 +43,14 @@ def test_switches_of_the_user_do_not_reach_uv(monkeypatch):
             "Because alpha==1 has no usable wheels and",
             "`alpha==1` has no wheel for this Python and platform, and building it was refused",
         ),
+        (
+            "Because alpha==1 has no wheels with a matching platform tag",
+            "`alpha==1` has no file for this Python and platform",
+        ),
+        (
+            "there is no version of alpha==2 and",
+            "`alpha==2` is in none of the indexes: removed, yanked, or never there",
+        ),
         ("Failed to build `alpha==1`\n  cause: x", "cannot build `alpha==1` from source"),
         ("hint: the network was disabled", "cannot install offline: packages are missing from uv's cache"),
         ("error: out of luck", "cannot install"),

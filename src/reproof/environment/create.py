@@ -102,7 +102,7 @@ def _build(request: EnvironmentRequest, folder: Path, key: str, emit: Emit) -> E
         environment = msgspec.structs.replace(install(request, folder, emit), key=key)
         injected.install(environment.site_packages, python=environment.python)
         write_manifest(folder, environment.site_packages)
-        write_atomic(folder / _MARKER, msgspec.json.encode(environment, enc_hook=str))
+        write_atomic(folder / _MARKER, msgspec.json.encode(environment, enc_hook=str), durable=False)
     except BaseException:
         remove_tree(folder)
         raise

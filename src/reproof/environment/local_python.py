@@ -145,7 +145,7 @@ def _make(environment: Environment, result: Overlay, scripts: list[Path]) -> Non
     for script in scripts:
         if not (result.scripts / script.name).exists():
             _mirror(script, result)
-    write_atomic(result.folder / _MARKER, b"")
+    write_atomic(result.folder / _MARKER, b"", durable=False)
 
 
 def _mirror(script: Path, result: Overlay) -> None:

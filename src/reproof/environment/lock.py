@@ -318,7 +318,7 @@ def _recall(memory: Path) -> str | None:
 
 def _keep(memory: Path, answer: str) -> None:
     try:
-        write_atomic(memory, answer.encode())
+        write_atomic(memory, answer.encode(), durable=False)
     except OSError:
         pass  # resolving again costs time, not truth
 

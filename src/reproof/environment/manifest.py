@@ -42,7 +42,7 @@ def write_manifest(folder: Path, site_packages: Path) -> None:
         _digest_all(folder, {name: state for name, state in states.items() if name not in digests})
     )
     files = {path: _File(*state, digests[path]) for path, state in states.items()}
-    write_atomic(folder / _NAME, msgspec.msgpack.encode(files))
+    write_atomic(folder / _NAME, msgspec.msgpack.encode(files), durable=False)
 
 
 def changed_since(folder: Path, site_packages: Path) -> list[Change]:
@@ -80,7 +80,11 @@ def changed_since(folder: Path, site_packages: Path) -> list[Change]:
     )
     if hows:
         return _named(folder, site_packages, hows)
-    write_atomic(path, msgspec.msgpack.encode({name: _File(*now[name], old[name].digest) for name in now}))
+    write_atomic(
+        path,
+        msgspec.msgpack.encode({name: _File(*now[name], old[name].digest) for name in now}),
+        durable=False,
+    )
     return []
 
 

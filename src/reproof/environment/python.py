@@ -187,7 +187,7 @@ def _remembered(memory: Path) -> dict[str, _Known]:
 
 def _remember(memory: Path, known: dict[str, _Known]) -> None:
     try:
-        write_atomic(memory, msgspec.json.encode(known))
+        write_atomic(memory, msgspec.json.encode(known), durable=False)
     except OSError:
         pass  # a cache that cannot be written costs time, not truth
 

@@ -26,6 +26,8 @@ _MISMATCH = re.compile(
 _NO_WHEEL = re.compile(
     r"`?(?P<what>[\w.\-]+(?:==[^\s`]+)?)`? (?:has no usable wheels|can't be installed because it is marked as `--no-build`)"
 )
+_OTHER = re.compile(r"(?P<what>[\w.\-]+==\S+) has no wheels with a matching")
+_ABSENT = re.compile(r"there is no version of (?P<what>[\w.\-]+==\S+)")
 _BUILD = re.compile(r"Failed to build `(?P<what>[^`]+)`")
 _OFFLINE = ("network was disabled", "network connectivity is disabled")
 
@@ -92,6 +94,16 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
             f"`{match['what']}` has no wheel for this Python and platform, and building it was refused",
             details=[("source", source), ("uv", _last_lines(words))],
         )
+    if match := _OTHER.search(words):
+        return EnvironmentBuildError(
+            f"`{match['what']}` has no file for this Python and platform",
+            details=[("source", source), ("uv", _last_lines(words))],
+        )
+    if match := _ABSENT.search(words):
+        return EnvironmentBuildError(
+            f"`{match['what']}` is in none of the indexes: removed, yanked, or never there",
+            details=[("source", source), ("uv", _last_lines(words))],
+        )
     if match := _BUILD.search(words):
         return EnvironmentBuildError(
             f"cannot build `{without_secrets(match['what'])}` from source",
@@ -105,12 +117,6 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
             hint="run it once without `--offline`, or with UV_OFFLINE unset",
         )
     return EnvironmentBuildError(f"cannot {what}", details=[("source", source), ("uv", _last_lines(words))])
-
-
-def no_wheel(done: Completed) -> str | None:
-    """Name of the distribution that a command failed for because it has no wheel, else None."""
-    match = _NO_WHEEL.search(done.stderr.decode("utf-8", "replace"))
-    return match["what"].partition("==")[0] if match else None
 
 
 def _hash_error(match: re.Match[str], source: str) -> EnvironmentBuildError:

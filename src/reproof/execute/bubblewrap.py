@@ -48,7 +48,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
 #: The first process in the sandbox. A shell, because it reaps orphans and gives the usual 126 and 127,
 #: and ours rather than bwrap's own, because bwrap does not wait for that: times and memory would be lost.
-_FIRST_PROCESS = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+#: Its traps keep its own fate apart from its child's, which gets the same signals, untrapped.
+_FIRST_PROCESS = ("/bin/sh", "-c", 'trap : INT TERM HUP; "$@"; exit $?', "sh")
 
 
 class Confinement(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +108,7 @@ def arguments(confinement: Confinement) -> list[str]:
     for path, kind in sorted(binds, key=lambda bind: len(bind[0].parts)):
         if not _is_system(path):
             words += [kind, str(path), str(path)]
-    return words
+    return [*words, "--remount-ro", "/"]
 
 
 @functools.lru_cache(maxsize=1)
