@@ -14,9 +14,11 @@ from pathlib import Path
 _FICLONE = 0x40049409  # ioctl of Linux btrfs/xfs/...: share extents, copy on write
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one.
 
+    With `durable` False it is not forced to the disk: for what can be made again, and is seen to
+    be damaged after a power failure. Forcing costs seconds after much other data was written.
     Parent folders are made. Raises OSError as the file system does (disk full, read-only); the
     temporary file is removed then.
     """
@@ -27,12 +29,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if durable:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
