@@ -30,6 +30,7 @@ class Naming(msgspec.Struct, frozen=True, kw_only=True):
         Below the top of the repository the relative path itself; elsewhere ``${ENV}/...``,
         ``${TMP}/...``, ``${HOME}/...`` or the absolute path.
         """
+        path = escape(path)
         relative = _below(path, self.top)
         if relative is not None:
             return relative
@@ -41,6 +42,7 @@ class Naming(msgspec.Struct, frozen=True, kw_only=True):
 
     def find_file(self, name: str) -> Path:
         """The absolute path of a name; the reverse of :meth:`name_file`."""
+        name = unescape(name)
         for token, folder in self._outside():
             if name.startswith(token + "/"):
                 return Path(folder) / name[len(token) + 1 :]
@@ -68,6 +70,20 @@ class Naming(msgspec.Struct, frozen=True, kw_only=True):
     def _outside(self) -> list[tuple[str, str]]:
         places = [("${ENV}", self.environment), ("${TMP}", self.scratch), ("${HOME}", self.home)]
         return [(token, folder) for token, folder in places if folder]
+
+
+def escape(name: str) -> str:
+    """A file name that JSON can hold: bytes that are no UTF-8 (lone surrogates) as ``\\xNN``."""
+    if name.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in name):
+        return name
+    return re.sub(r"[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
+
+
+def unescape(name: str) -> str:
+    """The reverse of :func:`escape`: only bytes from 80 to ff are written so."""
+    if "\\x" not in name:
+        return name
+    return re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
 
 
 def _below(path: str, folder: str) -> str | None:

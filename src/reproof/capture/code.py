@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base import git
+from reproof.base.naming import escape
 from reproof.errors import ProjectError
 from reproof.model.record import CodeSection, Omission
 
@@ -66,7 +67,7 @@ def capture_code(top: Path, *, limit: int) -> CapturedCode:
         section=section,
         patch=patch,
         loose=tuple(loose),
-        committed=frozenset(git.ls_files(top)),
+        committed=frozenset(escape(name) for name in git.ls_files(top)),
         omissions=tuple(omissions),
     )
 

@@ -12,7 +12,11 @@ from reproof.cli.options import Terminal, isolation, offline, shared
 NEXT = (
     ("reproof show", "what was recorded of the run"),
     ("reproof verify --output-format html -o verdict.html", "the same verdict, as a page"),
-    ("reproof run -P conf_file=confs/training.yaml . && reproof diff last~1 last", "what a change moves"),
+    (
+        "sed -i 's/min_samples_leaf: 6/min_samples_leaf: 3/' confs/training.yaml && "
+        "reproof run -P conf_file=confs/training.yaml . ; reproof diff last~1 last",
+        "what a change of one hyper-parameter moves",
+    ),
 )
 
 

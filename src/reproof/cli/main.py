@@ -121,21 +121,29 @@ def _complain(error: ReproofError, status: ExitStatus, words: list[str]) -> int:
     from reproof.cli.console import render_error, wants_color
 
     if _is_verbose(words):
-        raise error
+        _show_traceback(error)
     click.echo(render_error(error, color=wants_color(words)), err=True)
     return status
 
 
 def _complain_of_defect(error: Exception, status: ExitStatus, words: list[str]) -> int:
+    from reproof.cli.console import render_error, wants_color
     from reproof.errors import InternalError
 
     if _is_verbose(words):
-        raise error
+        _show_traceback(error)
     defect = InternalError(
         f"reproof itself failed: {type(error).__name__}: {error}",
         hint="run the same command with `-v` for the traceback, and report it",
     )
-    return _complain(defect, status, words)
+    click.echo(render_error(defect, color=wants_color(words)), err=True)
+    return status
+
+
+def _show_traceback(error: Exception) -> None:
+    import traceback
+
+    click.echo("".join(traceback.format_exception(error)), err=True)
 
 
 def _is_verbose(words: list[str]) -> bool:

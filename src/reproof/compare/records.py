@@ -69,7 +69,7 @@ def _environment(expected: EnvironmentSection, actual: EnvironmentSection) -> It
     after = {package.name: package for package in actual.distributions}
     for name in sorted({*before, *after}):
         left, right = before.get(name), after.get(name)
-        yield from _value(f"package {name}", left and left.version, right and right.version)
+        yield from _value(f"package {name}", left.version if left else None, right.version if right else None)
         if left and right and left.version == right.version and left.record and right.record:
             yield from _value(f"files of package {name}", left.record[:12], right.record[:12])
     yield from _mapping("variable", expected.variables, actual.variables)

@@ -84,6 +84,11 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
     if lock is not None and lock.resolved:
         note = f"{note}, as resolved for the recorded run"
     yield Condition("environment", f"re-created, {len(section.distributions)} packages by hash", note)
+    left_out = sorted(
+        {"LD_PRELOAD", "LD_AUDIT", "PYTHONHOME"} & set(circumstances.recorded.environment.variables)
+    )
+    if left_out:
+        yield Condition("variables not replayed", ", ".join(left_out), "they load code from outside the room")
     for line in provision.conditions:
         yield Condition("not locked by hash", line)
 

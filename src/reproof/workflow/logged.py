@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from reproof.base.naming import Naming
+from reproof.errors import StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.observation import (
     AnyObservation,
@@ -47,7 +48,7 @@ def gather_logged(
 
     Args:
         lines: All observations, in the order in which they were written.
-        scratch: Folder below which the child kept copies of logged files.
+        scratch: The folder that the child kept copies of logged files in.
         store: Receives the content of logged files.
         naming: Replaces this machine's paths in parameters and tags.
     """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,7 @@ _NOISE = (
     "/.dvc/tmp/",
     "/.cache/matplotlib/",
     "/.config/matplotlib/",
+    "/.config/mlflow/telemetry.json",
 )
 
 
@@ -56,19 +58,22 @@ class Origins(msgspec.Struct, frozen=True, kw_only=True):
     declared: frozenset[str] = frozenset()
 
 
-class Reads(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Reads:
     """Which files were opened.
 
     Attributes:
         reported: Absolute paths that a process said it opened for reading.
         seen: Absolute paths that were opened below the project by an unknown process.
         ignored: Absolute folders whose files are not inputs (environment, scratch, stores).
+        there: Names below the project that were there when the child started.
         started: When the child started, in seconds since the epoch.
     """
 
     reported: frozenset[str] = frozenset()
     seen: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
+    there: Container[str] = frozenset()
     started: float = 0.0
 
 
@@ -99,6 +104,11 @@ def gather_materials(
             continue
         try:
             artifact, changed = _describe(path, name, origins, reads)
+        except FileNotFoundError:
+            # Most are names that were only tried, or temporary files of the run's own.
+            if name in reads.there:
+                omissions.append(Omission(subject=name, reason="read by the run, which also removed it"))
+            continue
         except OSError as error:
             omissions.append(
                 Omission(subject=name, reason=f"read by the run, not readable after it: {error.strerror}")

@@ -59,6 +59,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         max_kept_bytes: Bytes of products that are kept.
         declared_products: Patterns from the settings.
         environment: Prefixes whose files are packages, not inputs.
+        ignored: Further folders whose files are not inputs.
         title: What the work is called while it goes on.
     """
 
@@ -75,6 +76,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     max_kept_bytes: int = 1 << 30
     declared_products: tuple[str, ...] = ()
     environment: tuple[Path, ...] = ()
+    ignored: tuple[Path, ...] = ()
     title: str = "running the command"
 
 
@@ -173,7 +175,7 @@ def _seed_variables(seed: int | None) -> dict[str, str]:
 
 def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
     naming = setup.naming
-    logged = gather_logged(seen.lines.lines, setup.scratch, setup.store, naming)
+    logged = gather_logged(seen.lines.lines, setup.scratch / "artifacts", setup.store, naming)
     tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, naming))
     keeping = Keeping(
         store=setup.store,
@@ -187,9 +189,10 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         seen=seen.opened,
         ignored=(
             str(setup.scratch),
-            *(str(prefix) for prefix in setup.environment),
+            *(str(folder) for folder in (*setup.environment, *setup.ignored)),
             *(str(naming.find_file(name)) for name in tracking_files),
         ),
+        there=seen.before.entries,
         started=seen.started,
     )
     names = {artifact.name for artifact in products.artifacts}
@@ -206,7 +209,10 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         native=libraries,
         byproducts=_byproducts(setup, seen.lines, execution),
         randomness=_randomness(setup, seen.lines),
-        variables={**setup.recipe.env, **_seed_variables(setup.seed)},
+        variables={
+            name: naming.replace_in(value)
+            for name, value in {**setup.recipe.env, **_seed_variables(setup.seed)}.items()
+        },
         redirected=observations.redirected(seen.lines),
         omissions=(
             *observations.omissions(seen.lines),

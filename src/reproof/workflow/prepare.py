@@ -13,7 +13,7 @@ import msgspec
 from reproof.base import git
 from reproof.base.cloning import clone
 from reproof.base.locations import data_directory, own_folder
-from reproof.base.naming import Naming
+from reproof.base.naming import Naming, escape
 from reproof.capture.code import CapturedCode, capture_code
 from reproof.errors import ProjectError, UsageError
 from reproof.model.artifact import Artifact
@@ -224,8 +224,8 @@ def _keep_code(
 ) -> tuple[CodeSection, dict[str, Artifact]]:
     """Put patch and loose files into the store."""
     captured: dict[str, Artifact] = {}
-    for name in code.loose:
-        path = top / name
+    for loose in code.loose:
+        path, name = top / loose, escape(loose)
         status = path.lstat()
         if path.is_symlink():
             captured[name] = Artifact(

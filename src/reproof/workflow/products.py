@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.digesting import digest_file
+from reproof.base.naming import escape
 from reproof.capture.tree import Tree, changes
 from reproof.errors import StoreError
 from reproof.model.artifact import Artifact, Origin
@@ -50,7 +51,7 @@ def gather_products(top: Path, before: Tree, after: Tree, keeping: Keeping) -> P
     names = sorted(name for name in changed | declared if not _is_below(name, keeping.leave_out))
     artifacts: list[Artifact] = []
     omissions = [
-        Omission(subject=name, reason="the run removed it")
+        Omission(subject=escape(name), reason="the run removed it")
         for name in sorted(deleted)
         if not _is_below(name, keeping.leave_out)
     ]
@@ -59,7 +60,7 @@ def gather_products(top: Path, before: Tree, after: Tree, keeping: Keeping) -> P
         try:
             artifact = _product(top, name, keeping, room, declared=name in declared)
         except (OSError, StoreError) as error:
-            omissions.append(Omission(subject=name, reason=f"could not be read or kept: {error}"))
+            omissions.append(Omission(subject=escape(name), reason=f"could not be read or kept: {error}"))
             continue
         if artifact is None:
             continue
@@ -71,6 +72,7 @@ def gather_products(top: Path, before: Tree, after: Tree, keeping: Keeping) -> P
 
 def _product(top: Path, name: str, keeping: Keeping, room: int, *, declared: bool) -> Artifact | None:
     path = top / name
+    name = escape(name)
     status = path.lstat()
     origin: Origin = "declared" if declared else "tree"
     if stat.S_ISLNK(status.st_mode):

@@ -34,6 +34,19 @@ from reproof.workflow.restore import Restored, Sources, restore_materials
 from reproof.workflow.run import complete, now
 
 
+#: Recorded variables that a re-run does not get: they load code from outside the room, or only slow it.
+NOT_REPLAYED = frozenset(
+    {
+        "LD_PRELOAD",
+        "LD_AUDIT",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX",
+    }
+)
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a room is made from and how it is used.
 
@@ -182,6 +195,7 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             max_kept_bytes=plan.settings.max_kept_bytes,
             declared_products=plan.settings.products,
             environment=room.provision.prefixes,
+            ignored=(folder / "mlflow", folder / "tmp"),
             title="re-running the recorded command",
         ),
         emit,
@@ -198,7 +212,9 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
         scripts=[room.provision.scripts],
         home=room.folder / "home",
         temporary=room.folder / "tmp",
+        more=[name for name in room.plan.record.environment.variables if name not in NOT_REPLAYED],
     )
+    env = {name: naming.expand_in(value) for name, value in env.items()}
     env["VIRTUAL_ENV"] = str(room.provision.prefix)
     argv = tuple(naming.expand_in(word) for word in section.argv)
     return Recipe(argv=argv, env=env, cwd=str(_project(room.plan, room.folder)))

@@ -122,7 +122,11 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     if evidence.interrupted:
         raise KeyboardInterrupt
     return RecordedRun(
-        id=identity, record=record, folder=prepared.own, tracked=tracked, notes=(*_problem(evidence), *_advice(record))
+        id=identity,
+        record=record,
+        folder=prepared.own,
+        tracked=tracked,
+        notes=(*_problem(evidence), *_advice(record)),
     )
 
 
