@@ -55,7 +55,8 @@ def gather_logged(
     numbers = _number_runs(lines)
     metrics, omissions = _metrics(lines, numbers)
     artifacts, more = _artifacts(lines, numbers, scratch, store)
-    primary = next((line for line in lines if isinstance(line, RunOpened)), None)
+    opened = [line for line in lines if isinstance(line, RunOpened)]
+    primary = next((line for line in opened if line.primary), opened[0] if opened else None)
     return Logged(
         runs=_runs(lines, numbers, naming),
         parameters=tuple(
@@ -71,10 +72,11 @@ def gather_logged(
 
 
 def _number_runs(lines: list[AnyObservation]) -> dict[str, int]:
+    """Numbers by run id: the primary run first, then in the order of their opening."""
+    opened = [line for line in lines if isinstance(line, RunOpened)]
     numbers: dict[str, int] = {}
-    for line in lines:
-        if isinstance(line, RunOpened):
-            numbers.setdefault(line.run, len(numbers))
+    for line in sorted(opened, key=lambda line: not line.primary):
+        numbers.setdefault(line.run, len(numbers))
     return numbers
 
 

@@ -159,6 +159,7 @@ def _variables(setup: Setup) -> dict[str, str | None]:
         "REPROOF_OBSERVATIONS": str(setup.scratch / "observations.jsonl"),
         "REPROOF_ARTIFACTS": str(setup.scratch / "artifacts"),
         "REPROOF_PROJECT": setup.naming.top,
+        "REPROOF_ARTIFACT_LIMIT": str(setup.max_kept_bytes),
         "REPROOF_MLFLOW": "1",
         **setup.tracking,
         **_seed_variables(setup.seed),
