@@ -141,6 +141,15 @@ def test_a_failing_comparator_leaves_unknown_with_the_reason(
     assert words in found.evidence["reason"]
 
 
+def test_a_comparator_that_cannot_be_imported_leaves_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = registry.Entry("gone", "reproof.compare.nowhere:Nothing", suffixes=(".gone",))
+    monkeypatch.setattr(registry, "TABLE", (gone, *registry.TABLE))
+    found = compare(*pair(tmp_path, b"a", b"b", "it.gone"))
+    assert (found.outcome, "ModuleNotFoundError" in found.summary) == (Outcome.UNKNOWN, True)
+
+
 def test_interrupting_is_not_swallowed(speaker: Speaker, tmp_path: Path) -> None:
     speaker.failure = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Container
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from reproof.base.digesting import digest_file
 from reproof.compare.collecting import Collector
@@ -65,6 +66,8 @@ class FolderComparator:
         """Children are the members that are not identical, by their path below the folder."""
         before, after = _scan(expected, context), _scan(actual, context)
         parts = Collector(context)
+        for name, reason in _set_unreadable_aside(before, after).items():
+            parts.add(_unknown(shown(name), f"cannot be read: {reason}"))
         for name in _claimed((expected, actual), (before, after)):
             one, two = (Source.of(Path(_place(side), name)) for side in (expected, actual))
             parts.add(context.compare(one, two, shown(name)))
@@ -114,18 +117,37 @@ def _item(entry: os.DirEntry[str]) -> Item:
     return Item(entry.path, kind, facts.st_size, executable, target)
 
 
+def _set_unreadable_aside(before: _Tree, after: _Tree) -> dict[str, str]:
+    """What cannot be looked into on one side, with the reason; taken out of both, with all below it."""
+    trouble = {
+        name: item.trouble for tree in (before, after) for name, item in tree.items.items() if item.trouble
+    }
+    if trouble:
+        for tree in (before, after):
+            for name in [name for name in tree.items if _is_below(name, trouble)]:
+                del tree.items[name]
+            tree.folders.difference_update([name for name in tree.folders if _is_below(name, trouble)])
+    return trouble
+
+
+def _is_below(name: str, folders: Container[str]) -> bool:
+    """Whether `name` is one of `folders`, or in one of them."""
+    return (
+        "." in folders or name in folders or any(str(parent) in folders for parent in PurePath(name).parents)
+    )
+
+
 def _claimed(sides: tuple[Source, Source], trees: tuple[_Tree, _Tree]) -> list[str]:
     """Sub-folders that a comparator for folders of their kind takes as a whole; taken out of the trees."""
     claimed: list[str] = []
     for name in sorted(trees[0].folders & trees[1].folders):
-        if any(name.startswith(f"{other}/") for other in claimed):
-            continue
-        one, two = (Source.of(Path(_place(side), name)) for side in sides)
-        if recognized(one, two).name != FolderComparator.name:
-            claimed.append(name)
-    for name in claimed:
+        if not _is_below(name, claimed):
+            one, two = (Source.of(Path(_place(side), name)) for side in sides)
+            if recognized(one, two).name != FolderComparator.name:
+                claimed.append(name)
+    if claimed:
         for tree in trees:
-            for key in [key for key in tree.items if key.startswith(f"{name}/")]:
+            for key in [key for key in tree.items if _is_below(key, claimed)]:
                 del tree.items[key]
     return claimed
 
@@ -136,8 +158,6 @@ def _compare_both(name: str, one: Item, two: Item, context: Context, parts: Coll
     rule = context.policy.rule_for(name)
     if one.kind != two.kind:
         parts.add(_changed(subject, f"was {one.kind}, is {two.kind}"))
-    elif one.trouble or two.trouble:
-        parts.add(_unknown(subject, f"cannot be read: {one.trouble or two.trouble}"))
     elif rule.ignore is not None or rule.stable == "name":
         parts.add(_by_name(subject, rule))
     elif one.kind == "a symlink":
@@ -210,7 +230,7 @@ def _compare_rest(before: _Tree, after: _Tree, context: Context, parts: Collecto
 
 def _is_implied(name: str, item: Item, other: _Tree) -> bool:
     """An empty folder that is there, but not empty, on the other side: its members say so already."""
-    return item.kind == "a folder" and item.trouble is None and name in other.folders
+    return item.kind == "a folder" and name in other.folders
 
 
 def _renamed(gone: dict[str, Item], new: dict[str, Item]) -> dict[str, str]:

@@ -40,7 +40,7 @@ class Entry:
     def fits(self, source: Source) -> bool:
         """Whether `source` may be of this kind; imports nothing."""
         if source.is_folder:
-            return any(os.path.lexists(f"{source.path}/{marker}") for marker in self.markers)
+            return any(each == "." or os.path.lexists(f"{source.path}/{each}") for each in self.markers)
         if self.any_file:
             return True
         if self.suffixes and source.name.lower().endswith(self.suffixes):
@@ -64,6 +64,9 @@ TABLE: tuple[Entry, ...] = (
         "reproof.compare.requirements:EnvironmentFileComparator",
         suffixes=("conda.yaml", "conda.yml", "python_env.yaml", "environment.yml"),
     ),
+    Entry("png", "reproof.compare.images:PngComparator", magics=(b"\x89PNG\r\n\x1a\n",)),
+    Entry("jpeg", "reproof.compare.images:JpegComparator", magics=(b"\xff\xd8\xff",)),
+    Entry("svg", "reproof.compare.svg:SvgComparator", magics=(b"<", b"\xef\xbb\xbf<"), suffixes=(".svg",)),
     Entry("csv", "reproof.compare.csv_tables:CsvComparator", suffixes=(".csv", ".tsv", ".tab", ".psv")),
     Entry("npy", "reproof.compare.arrays:NpyComparator", magics=(b"\x93NUMPY",)),
     Entry(
@@ -162,6 +165,8 @@ def compare_sources(expected: Source, actual: Source, subject: str, context: Con
             return _unknown(subject, "it changed while it was read")
     except (OSError, ContentError) as error:
         return _unknown(subject, f"it cannot be read: {_reason(error)}")
+    except Exception as error:  # a broken installation, memory: no verdict is lost over one file
+        return _unknown(subject, f"it cannot be compared: {type(error).__name__}: {_reason(error)}")
     return found
 
 
