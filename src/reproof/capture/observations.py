@@ -294,20 +294,24 @@ def _abrupt_processes(observations: Observations) -> Iterator[Omission]:
         yield Omission(subject=_counted(len(forks - whole), "worker", "workers"), reason=reason)
 
 
+#: Failures by which something that was logged may have gone unseen.
+_RESULTS = frozenset({"mlflow", "mlflow artifact", "mlflow artifacts", "hook of mlflow", "import of mlflow"})
+
+
 def _failures(observations: Observations) -> Iterator[Omission]:
     counts = Counter((line.subject, line.reason) for line in observations.of(Failed))
     for (subject, reason), count in counts.items():
         times = f" ({count} times)" if count > 1 else ""
-        yield Omission(subject=subject, reason=reason + times)
+        yield Omission(subject=subject, reason=reason + times, hides_results=subject in _RESULTS)
 
 
 def _unreadable(observations: Observations) -> Iterator[Omission]:
     if observations.damaged:
         reason = f"{_counted(observations.damaged, 'line', 'lines')} could not be read"
-        yield Omission(subject="observations", reason=reason)
+        yield Omission(subject="observations", reason=reason, hides_results=True)
     for kind, count in sorted(observations.unknown.items()):
         reason = f"{_counted(count, 'line', 'lines')} of the unknown kind `{kind[:40]}`"
-        yield Omission(subject="observations", reason=reason)
+        yield Omission(subject="observations", reason=reason, hides_results=True)
 
 
 def _counted(number: int, one: str, many: str) -> str:

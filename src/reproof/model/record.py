@@ -19,10 +19,16 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Omission(Section, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that was not captured, and why."""
+    """Something that was not captured, and why.
+
+    Attributes:
+        hides_results: Part of the result itself may be missing from the record: no verdict may
+            then say that the result came out the same.
+    """
 
     subject: str
     reason: str
+    hides_results: bool = False
 
 
 class Tool(Section, frozen=True, kw_only=True, omit_defaults=True):

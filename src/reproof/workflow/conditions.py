@@ -30,6 +30,11 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
             for process in self.recorded.byproducts.processes
             if not process.reached
         ]
+        found += [
+            f"what was not watched: {omission.reason}"
+            for omission in self.recorded.omissions
+            if omission.subject == "processes"
+        ]
         return tuple(found)
 
 

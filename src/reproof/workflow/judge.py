@@ -50,7 +50,10 @@ def judge(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Judgem
         *compare_metrics(expected.record.metrics, actual.record.metrics, policy),
         *compare_parameters(expected.record.parameters, actual.record.parameters, policy),
         *_compare_products(expected, actual, policy, scratch),
+        *_hidden("recorded run", expected.record),
+        *_hidden("re-run", actual.record),
     ]
+    differences += _nothing_compared(differences, expected.record)
     kept, ignored = [], []
     for difference in differences:
         reason = policy.rule_for(difference.subject).ignore
@@ -58,8 +61,38 @@ def judge(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Judgem
             kept.append(difference)
         else:
             ignored.append(NotChecked(difference.subject, f"ignored by rule: {reason}"))
-    omitted = [NotChecked(omission.subject, omission.reason) for omission in expected.record.omissions]
+    omitted = [
+        NotChecked(omission.subject, omission.reason)
+        for omission in expected.record.omissions
+        if not omission.hides_results
+    ]
     return Judgement(differences=tuple(kept), not_checked=(*ignored, *omitted))
+
+
+def _hidden(side: str, record: Record) -> Iterator[Difference]:
+    """What may be missing from a result cannot have been compared: UNKNOWN, never passed over."""
+    for omission in record.omissions:
+        if omission.hides_results:
+            yield Difference(
+                subject=omission.subject,
+                outcome=Outcome.UNKNOWN,
+                kind="omission",
+                summary=f"not captured in the {side}: {omission.reason}",
+            )
+
+
+def _nothing_compared(differences: list[Difference], record: Record) -> list[Difference]:
+    """A successful run without any result proves nothing by ending with the same status."""
+    if len(differences) > 1 or record.byproducts.exit_status != 0:
+        return []
+    return [
+        Difference(
+            subject="results",
+            outcome=Outcome.UNKNOWN,
+            kind="omission",
+            summary="the run left no metric, parameter, artifact or file: there is nothing to compare",
+        )
+    ]
 
 
 def _compare_status(expected: Record, actual: Record) -> Difference:

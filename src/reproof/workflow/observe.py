@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +24,7 @@ from reproof.model.recipe import Recipe
 from reproof.model.record import Byproducts, NativeLibrary, Omission, RandomnessSection
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.logged import Logged, gather_logged
-from reproof.workflow.materials import Origins, Reads, gather_materials
+from reproof.workflow.materials import SYSTEM, Origins, Reads, gather_materials
 from reproof.workflow.products import Keeping, gather_products
 
 
@@ -219,10 +221,32 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
             *observations.omissions(seen.lines),
             *seen.omissions,
             *products.omissions,
+            *_written_outside(setup, seen, tracking_files),
             *unclear,
             *logged.omissions,
         ),
     )
+
+
+def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...]) -> Iterator[Omission]:
+    """Files that the run left outside the project: they may be results, and nobody compares them."""
+    naming = setup.naming
+    ours = (
+        *(str(folder) for folder in (*setup.environment, *setup.ignored, setup.scratch)),
+        *(str(naming.find_file(name)) for name in tracking_files),
+    )
+    for path in sorted(observations.opened_for_writing(seen.lines)):
+        name = naming.name_file(path)
+        outside = name.startswith(("/", "${HOME}/")) and not name.startswith((*SYSTEM, "/tmp/", "${HOME}/."))  # noqa: S108  # named, not used
+        if not outside or any(path.startswith(folder + "/") or path == folder for folder in ours):
+            continue
+        try:
+            status = os.stat(path)  # noqa: PTH116  # a str may hold bytes that are no UTF-8
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and status.st_mtime >= seen.started:
+            reason = "written outside the project: products are looked for below the project only"
+            yield Omission(subject=name, reason=reason, hides_results=True)
 
 
 def _tracking_files(lines: Observations, naming: Naming) -> tuple[str, ...]:

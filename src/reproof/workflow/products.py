@@ -60,7 +60,8 @@ def gather_products(top: Path, before: Tree, after: Tree, keeping: Keeping) -> P
         try:
             artifact = _product(top, name, keeping, room, declared=name in declared)
         except (OSError, StoreError) as error:
-            omissions.append(Omission(subject=escape(name), reason=f"could not be read or kept: {error}"))
+            reason = f"could not be read or kept: {error}"
+            omissions.append(Omission(subject=escape(name), reason=reason, hides_results=True))
             continue
         if artifact is None:
             continue

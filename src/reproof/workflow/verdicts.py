@@ -60,4 +60,9 @@ def choose_stability(between_reruns: Sequence[Difference], policy: Policy, *, tr
     """Whether the re-runs agree with each other (under the same policy as with the record)."""
     if not tried:
         return "not tried"
-    return "varies" if rejected(between_reruns, policy) else "consistent"
+    return "varies" if decided(rejected(between_reruns, policy)) else "consistent"
+
+
+def decided(differences: Sequence[Difference]) -> list[Difference]:
+    """Those of `differences` that are known to differ, and not merely unknown."""
+    return [difference for difference in differences if difference.outcome is not Outcome.UNKNOWN]

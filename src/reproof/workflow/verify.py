@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base import git
+from reproof.capture.tree import EXCLUDED
 from reproof.compare.records import compare_set_ups
 from reproof.errors import ProjectError
 from reproof.model.difference import Difference, Outcome
@@ -28,6 +29,7 @@ from reproof.workflow.verdict_log import log_verdict
 from reproof.workflow.verdicts import (
     choose_stability,
     choose_word,
+    decided,
     exit_status_of,
     make_policy,
     rejected,
@@ -146,7 +148,7 @@ def _rerun_all(room: Room, found: Found, policy: Policy, repeat: int, emit: Emit
     expected = Side(found.record, room.plan.store)
     reruns = [_one(room, expected, policy, number, emit) for number in range(1, repeat + 1)]
     control = list(reruns)
-    if len(control) == 1 and rejected(control[0].judgement.differences, policy):
+    if len(control) == 1 and decided(rejected(control[0].judgement.differences, policy)):
         emit(
             Event(
                 kind="note",
@@ -224,11 +226,22 @@ def _worst_of(every: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]
 
 
 def _not_checked(reruns: Sequence[_Rerun]) -> tuple[NotChecked, ...]:
+    runs = any(each.record.runs for each in reruns)
     found = {(item.subject, item.reason): item for each in reruns for item in each.judgement.not_checked}
     for each in reruns:
         for omission in each.record.omissions:
+            if omission.hides_results:
+                continue
             reason = f"in the re-run: {omission.reason}"
             if (omission.subject, omission.reason) not in found:
                 found.setdefault((omission.subject, reason), NotChecked(omission.subject, reason))
-    logs = NotChecked("standard output and error", "informational: their digests are in the record")
-    return (*found.values(), logs)
+    return (
+        *found.values(),
+        NotChecked("standard output and error", "informational: their digests are in the record"),
+        NotChecked("files below " + ", ".join(EXCLUDED), "made by tools, never looked at"),
+        *(
+            [NotChecked("tags and datasets of MLflow runs", "informational: they are in the record")]
+            if runs
+            else []
+        ),
+    )
