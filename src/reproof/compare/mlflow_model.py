@@ -15,6 +15,7 @@ from reproof.compare.documents import read_yaml
 from reproof.compare.protocol import ContentError, Context, Source
 from reproof.compare.text import looks_like_text
 from reproof.compare.trees import Tagged, Walk, compare_trees
+from reproof.compare.walks import conclude_walk
 from reproof.model.difference import Difference, Outcome
 
 _RUN = re.compile(r"[0-9a-f]{32}")
@@ -23,6 +24,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?")
 _FORMS = {"run_id": _RUN, "model_id": _MODEL, "model_uuid": _MODEL, "utc_time_created": _TIME}
 _MODEL_FILES = ("model_path", "pickled_model", "data", "model_data", "model_binary")
 _MAX_FILES = 100_000
+_LAYOUT = "yaml layout and comments"
 
 
 class MlmodelComparator:
@@ -46,7 +48,7 @@ class MlmodelComparator:
         _set_ids_aside(one, two, walk.names)
         _set_size_aside((one, expected), (two, actual), walk)
         compare_trees(one, two, context, walk)
-        return _finish(self.name, walk, subject)
+        return conclude_walk(walk, subject, self.name, otherwise=_LAYOUT)
 
 
 class RegisteredModelMetaComparator:
@@ -70,7 +72,7 @@ class RegisteredModelMetaComparator:
             del one["model_version"], two["model_version"]
             walk.names.add("registered_model_meta model_version")
         compare_trees(one, two, context, walk)
-        return _finish(self.name, walk, subject)
+        return conclude_walk(walk, subject, self.name, otherwise=_LAYOUT)
 
 
 def _document(source: Source, context: Context) -> dict[Any, Any]:
@@ -189,13 +191,3 @@ def _size_of(folder: Path, name: str) -> int | None:
             return None
         total += each.stat().st_size if each.is_file() and not each.is_symlink() else 0
     return total
-
-
-def _finish(kind: str, walk: Walk, subject: str) -> Difference:
-    names = tuple(sorted(walk.names))
-    summary = None
-    if walk.parts.outcome <= Outcome.EQUIVALENT:
-        summary = f"same content; set aside: {', '.join(names)}" if names else "same content, other layout"
-    if not names and walk.parts.outcome is Outcome.IDENTICAL:
-        names = ("yaml layout and comments",)
-    return walk.parts.difference(subject, kind=kind, summary=summary, canonicalised=names)

@@ -1,38 +1,19 @@
-"""NumPy's own file format, read without NumPy's pickling."""
+"""An array of NumPy's own format that is held in memory, as a tensor."""
 
 from __future__ import annotations
 
-import io
-
-from reproof.compare.protocol import ContentError
+from reproof.compare.npy_header import read_npy_header
+from reproof.compare.protocol import Source
 from reproof.compare.tensors import Tensor
 
-_MAX_HEADER = 1 << 16
+_LONGEST_HEADER = (1 << 20) + 12
 
 
 def read_npy(view: memoryview) -> Tensor:
-    """The array in `view`, an npy file of format 1.0, 2.0 or 3.0; its data are not copied.
-
-    Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+    """The array in `view`, an npy file; its data are not copied.
 
     Raises:
         ContentError: It is no npy file, is damaged, or holds Python objects.
     """
-    import numpy as np
-
-    head = io.BytesIO(bytes(view[:_MAX_HEADER]))
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-        (3, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        version = np.lib.format.read_magic(head)
-        if version not in readers:
-            raise ContentError(f"an npy file of the unknown format {version}")
-        shape, is_fortran, layout = readers[version](head, max_header_size=_MAX_HEADER)
-    except (ValueError, TypeError, SyntaxError, KeyError, MemoryError, RecursionError) as error:
-        raise ContentError(f"no npy file: {error}") from None
-    if layout.hasobject:
-        raise ContentError("an npy file with Python objects")
-    return Tensor.of(layout, tuple(shape), view[head.tell() :], "F" if is_fortran else "C").checked()
+    header = read_npy_header(Source(name="npy", data=bytes(view[:_LONGEST_HEADER])))
+    return Tensor.of(header.layout, header.shape, view[header.offset :], header.order).checked()

@@ -66,6 +66,7 @@ TABLE: tuple[Entry, ...] = (
     ),
     Entry("png", "reproof.compare.images:PngComparator", magics=(b"\x89PNG\r\n\x1a\n",)),
     Entry("jpeg", "reproof.compare.images:JpegComparator", magics=(b"\xff\xd8\xff",)),
+    Entry("pdf", "reproof.compare.pdf:PdfComparator", magics=(b"%PDF-",)),
     Entry("svg", "reproof.compare.svg:SvgComparator", magics=(b"<", b"\xef\xbb\xbf<"), suffixes=(".svg",)),
     Entry("csv", "reproof.compare.csv_tables:CsvComparator", suffixes=(".csv", ".tsv", ".tab", ".psv")),
     Entry("npy", "reproof.compare.arrays:NpyComparator", magics=(b"\x93NUMPY",)),
@@ -88,6 +89,14 @@ TABLE: tuple[Entry, ...] = (
         suffixes=(".yaml", ".yml", "mlmodel", "mlproject"),
     ),
     Entry("toml", "reproof.compare.structured:TomlComparator", suffixes=(".toml",)),
+    Entry(
+        "catboost-json",
+        "reproof.compare.boosters.catboost:CatboostJsonComparator",
+        suffixes=(".json",),
+    ),
+    Entry("ubjson", "reproof.compare.boosters.ubjson:UbjsonComparator", magics=(b"{",)),
+    Entry("lightgbm", "reproof.compare.boosters.lightgbm:LightgbmComparator", magics=(b"tree\n", b"tree\r\n")),
+    Entry("catboost", "reproof.compare.boosters.catboost:CatboostComparator", magics=(b"CBM1",)),
     Entry(
         "json",
         "reproof.compare.structured:JsonComparator",
@@ -117,6 +126,8 @@ TABLE: tuple[Entry, ...] = (
         "tar", "reproof.compare.archives:TarComparator", magics=(b"ustar",), offset=257, suffixes=(".tar",)
     ),
     Entry("wheel", "reproof.compare.wheels:WheelComparator", suffixes=(".whl",)),
+    Entry("hdf5", "reproof.compare.hdf5:Hdf5Comparator", magics=(b"\x89HDF\r\n\x1a\n",)),
+    Entry("keras", "reproof.compare.keras_files:KerasComparator", magics=(b"PK\x03\x04",)),
     Entry("torch", "reproof.compare.torch_files:TorchComparator", magics=(b"PK\x03\x04",)),
     Entry("skops", "reproof.compare.skops:SkopsComparator", magics=(b"PK\x03\x04",)),
     Entry(

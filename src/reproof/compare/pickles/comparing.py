@@ -47,6 +47,7 @@ class Sides:
         parts: One difference for each place that is not identical.
         names: What was set aside.
         root: Name of the root of the trees.
+        plain_keys: Keys that are names are shown like attributes.
         values: Digests of nodes, for sets and keys.
     """
 
@@ -54,6 +55,7 @@ class Sides:
     folders: tuple[Folder, Folder]
     root: str = "(root)"
     names: set[str] = field(default_factory=set)
+    plain_keys: bool = False
 
     def __post_init__(self) -> None:
         self.parts = Collector(self.context)
@@ -93,7 +95,7 @@ class Sides:
 
     def add(self, place: Place, outcome: Outcome, summary: str, **more: Any) -> None:
         """Note a difference at `place`."""
-        subject = place_name(place, self.root)
+        subject = place_name(place, self.root, plain_keys=self.plain_keys)
         self.parts.add(Difference(subject=subject, outcome=outcome, summary=summary, **more))
 
     def changed(self, place: Place, one: Any, two: Any) -> None:
@@ -171,7 +173,7 @@ class Sides:
             return False
         if not all(bytes(side[:4]).startswith(_NESTED) or bytes(side[:5]) == b"tree\n" for side in data):
             return False
-        name = place_name(place, self.root)
+        name = place_name(place, self.root, plain_keys=self.plain_keys)
         sources = [Source(name=name, data=bytes(side)) for side in data]
         found = self.context.compare(sources[0], sources[1], name)
         self.names.update(found.canonicalisations)
@@ -213,7 +215,11 @@ class Sides:
         self.names.update(found.canonicalisations)
         if found.outcome > Outcome.EQUIVALENT:
             summary = f"{found.expected} -> {found.actual}" if one.tensor.count == 1 else found.summary
-            self.parts.add(replace(found, subject=place_name(place, self.root), summary=summary))
+            self.parts.add(
+                replace(
+                    found, subject=place_name(place, self.root, plain_keys=self.plain_keys), summary=summary
+                )
+            )
         return extra
 
     def arrow(self, place: Place, one: Arrow, two: Arrow, _rule: Rule | None) -> Iterator[Pair] | None:

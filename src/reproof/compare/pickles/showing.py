@@ -83,12 +83,18 @@ def _show_object(value: Thing | Call) -> str:
     return f"{name}({', '.join(simple)})" if len(simple) == len(given) else f"{name}(…)"
 
 
-def place_name(place: Place, root: str) -> str:
-    """``steps[1].regressor.n_estimators``; `root` for the root itself."""
+def place_name(place: Place, root: str, *, plain_keys: bool = False) -> str:
+    """``steps[1].regressor.n_estimators``; `root` for the root itself.
+
+    With `plain_keys` keys that are names are written like attributes, as documents have no others.
+    """
     steps: list[str] = []
     while place is not None:
         place, kind, step = place
-        steps.append(_step(kind, step))
+        if plain_keys and kind == "key" and type(step) is str:
+            steps.append(step if place is None and "/" in step else _step("attribute", step))
+        else:
+            steps.append(_step(kind, step))
         if len(steps) > _STEPS:
             depth = len(steps)
             while place is not None:

@@ -1,0 +1,1 @@
+"""Models of gradient boosting libraries in their own formats: XGBoost, LightGBM, CatBoost."""
