@@ -19,6 +19,7 @@ from reproof.environment import (
     check_contents,
     create,
     environment_key,
+    find_cached,
     find_python,
     make_lock,
 )
@@ -69,6 +70,15 @@ def test_the_same_request_gets_the_same_environment(index, request_for, events):
     again = create(request_for("alpha\n"), emit=events.append)
     assert again == msgspec.structs.replace(first, reused=True)
     assert events == []
+
+
+def test_looking_for_an_environment_makes_none(index, request_for, tmp_path):
+    index.wheel("alpha")
+    request = request_for("alpha\n")
+    assert find_cached(request) is None
+    assert not (tmp_path / "cache" / "environments").exists()
+    made = create(request)
+    assert find_cached(request) == msgspec.structs.replace(made, reused=True)
 
 
 def test_the_key_holds_all_that_decides(index, request_for, monkeypatch):

@@ -5,7 +5,7 @@ For the user's own environment: `find_local_python` -> `inspect` -> `overlay`.
 """
 
 from reproof.environment.bytecode import compile_sources, imported_sources
-from reproof.environment.create import check, check_contents, create, environment_key
+from reproof.environment.create import check, check_contents, create, environment_key, find_cached
 from reproof.environment.installed import Change, list_distributions
 from reproof.environment.local_python import Overlay, find_local_python, inspect, overlay
 from reproof.environment.lock import disagreements, make_lock, read_lock_file
@@ -37,6 +37,7 @@ __all__ = [
     "create",
     "disagreements",
     "environment_key",
+    "find_cached",
     "find_local_python",
     "find_python",
     "imported_sources",

@@ -44,13 +44,20 @@ def create(request: EnvironmentRequest, target: Path | None = None, emit: Emit =
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise EnvironmentBuildError(f"cannot make an environment at `{target}`: something is there")
         return _build(request, target.absolute(), key, emit)
-    folder = cache_directory() / "environments" / key[:20]
+    folder = _place(key)
     with locked(folder.with_name(f"{folder.name}.lock")):
         found = _load(folder, key)
         if found is not None and not _tell(check(found), emit):
             return msgspec.structs.replace(found, reused=True)
         remove_tree(folder)
         return _build(request, folder, key, emit)
+
+
+def find_cached(request: EnvironmentRequest) -> Environment | None:
+    """The environment that was cached for `request`, whole or not; nothing is made or checked."""
+    key = environment_key(request)
+    found = _load(_place(key), key)
+    return None if found is None else msgspec.structs.replace(found, reused=True)
 
 
 def check(environment: Environment) -> list[Change]:
@@ -109,6 +116,10 @@ def _build(request: EnvironmentRequest, folder: Path, key: str, emit: Emit) -> E
     done = f"made the environment: {len(environment.distributions)} packages"
     emit(Event(kind="finish", subject="environment", message=done))
     return environment
+
+
+def _place(key: str) -> Path:
+    return cache_directory() / "environments" / key[:20]
 
 
 def _load(folder: Path, key: str) -> Environment | None:
