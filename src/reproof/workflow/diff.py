@@ -9,10 +9,12 @@ import msgspec
 
 from reproof.compare import compare
 from reproof.compare.records import compare_set_ups
+from reproof.compare.registry import broken_entry_points
 from reproof.errors import RecordError, UsageError
 from reproof.model.difference import Difference, Outcome, combine
 from reproof.model.event import Emit, Event, silent
 from reproof.model.policy import Policy, Tolerance
+from reproof.project.settings import read_settings
 from reproof.store.records import Found
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.lookup import find_record, place_of
@@ -26,9 +28,9 @@ class DiffOptions(msgspec.Struct, frozen=True, kw_only=True):
     rtol: float | None = None
     atol: float | None = None
 
-    def policy(self) -> Policy:
-        """The policy that the options ask for."""
-        return make_policy(Policy(), self.accept, self.rtol, self.atol)
+    def policy(self, base: Policy | None = None) -> Policy:
+        """The policy that the options ask for, on top of that of the settings."""
+        return make_policy(base or Policy(), self.accept, self.rtol, self.atol)
 
 
 def diff(a: str, b: str, options: DiffOptions | None = None, emit: Emit = silent) -> Difference:
@@ -38,12 +40,14 @@ def diff(a: str, b: str, options: DiffOptions | None = None, emit: Emit = silent
         UsageError: One is a file or folder and the other names nothing.
         RecordError: A record cannot be found or read.
     """
-    policy = (options or DiffOptions()).policy()
+    chosen = options or DiffOptions()
+    for trouble in broken_entry_points():
+        emit(Event(kind="warning", subject="compare", message=f"comparator not used: {trouble}"))
     emit(Event(kind="start", subject="compare", message="comparing"))
     try:
         if _is_content(a) or _is_content(b):
-            return _diff_paths(a, b, policy.tolerance)
-        return _diff_records(find_record(a), find_record(b), policy)
+            return _diff_paths(a, b, chosen.policy().tolerance)
+        return _diff_records(find_record(a), find_record(b), chosen)
     finally:
         emit(Event(kind="finish", subject="compare"))
 
@@ -74,10 +78,15 @@ def _diff_paths(a: str, b: str, tolerance: Tolerance) -> Difference:
     return compare(Path(a), Path(b), subject=subject, tolerance=tolerance)
 
 
-def _diff_records(a: Found, b: Found, policy: Policy) -> Difference:
-    """Results and set-ups of two records, as one tree with the branches `set-up` and `results`."""
+def _diff_records(a: Found, b: Found, options: DiffOptions) -> Difference:
+    """Results and set-ups of two records, as one tree with the branches `set-up` and `results`.
+
+    Rules and tolerances of the settings of A's project count, as they do for `verify`.
+    """
     if a.record.state == "unfinished" or b.record.state == "unfinished":
         raise RecordError("cannot compare a run that has not ended", hint="run `reproof list`")
+    top = place_of(a).top
+    policy = options.policy(read_settings(top / a.record.project.subdirectory, top).policy)
     with tempfile.TemporaryDirectory(prefix="reproof-diff-") as folder:
         scratch = Path(folder)
         for name in ("expected", "actual"):

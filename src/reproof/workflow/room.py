@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from reproof.execute.select import Choice, Isolation, choose
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.recipe import Recipe
-from reproof.model.record import Record, Tool
+from reproof.model.record import Omission, Record, Tool
 from reproof.project.settings import Settings
 from reproof.store.directory import DirectoryStore
 from reproof.tracking.template import prepare as prepare_store
@@ -202,7 +203,34 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
     )
     if evidence.interrupted:
         raise KeyboardInterrupt
-    return complete(_draft(room), evidence), evidence
+    return _with_leaks(complete(_draft(room), evidence), plan.source), evidence
+
+
+def _with_leaks(record: Record, source: Path) -> Record:
+    """A re-run that read the user's own tree proves nothing about the recorded commit."""
+    leaks = tuple(
+        Omission(
+            subject=artifact.name,
+            reason="read from the original work tree, not from the room",
+            hides_results=True,
+        )
+        for artifact in record.materials
+        if artifact.name.startswith(f"{source}/")
+    )
+    return msgspec.structs.replace(record, omissions=(*record.omissions, *leaks)) if leaks else record
+
+
+def _editable_paths(room: Room) -> list[str]:
+    """Where packages that are installed as links into the project are in the room: they come first."""
+    if room.provision.section.kind != "local":
+        return []
+    project = _project(room.plan, room.folder)
+    found = []
+    for item in room.plan.record.environment.distributions:
+        if item.editable and item.source is not None and item.source.startswith("${PROJECT}"):
+            base = project / item.source.removeprefix("${PROJECT}").lstrip("/")
+            found += [str(path) for path in (base / "src", base) if path.is_dir()]
+    return found
 
 
 def _recipe(room: Room, naming: Naming) -> Recipe:
@@ -216,6 +244,9 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
     )
     env = {name: naming.expand_in(value) for name, value in env.items()}
     env["VIRTUAL_ENV"] = str(room.provision.prefix)
+    search = [*_editable_paths(room), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    if search:
+        env["PYTHONPATH"] = os.pathsep.join(search)
     argv = tuple(naming.expand_in(word) for word in section.argv)
     return Recipe(argv=argv, env=env, cwd=str(_project(room.plan, room.folder)))
 

@@ -11,6 +11,7 @@ import msgspec
 from reproof.base import git
 from reproof.capture.tree import EXCLUDED
 from reproof.compare.records import compare_set_ups
+from reproof.compare.registry import broken_entry_points
 from reproof.errors import ProjectError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event, silent
@@ -238,6 +239,7 @@ def _not_checked(reruns: Sequence[_Rerun]) -> tuple[NotChecked, ...]:
     return (
         *found.values(),
         NotChecked("standard output and error", "informational: their digests are in the record"),
+        *(NotChecked("comparator of another package", trouble) for trouble in broken_entry_points()),
         NotChecked("files below " + ", ".join(EXCLUDED), "made by tools, never looked at"),
         *(
             [NotChecked("tags and datasets of MLflow runs", "informational: they are in the record")]
