@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PLAIN = '''
+PLAIN = """
 import json, random, sys
 
 rate = float(sys.argv[1]) if len(sys.argv) > 1 else 0.1
@@ -21,7 +21,7 @@ for _ in range(100):
         weight += rate * (row - weight)
 json.dump({"weight": weight, "rate": rate}, open("model.json", "w"))
 print("weight", weight)
-'''
+"""
 
 
 class Result(NamedTuple):
@@ -57,7 +57,9 @@ class Project:
         return path
 
     def shell(self, command: str, *, check: bool = True) -> Result:
-        done = subprocess.run(["bash", "-c", command], cwd=self.folder, env=self.env, capture_output=True, text=True)
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, env=self.env, capture_output=True, text=True
+        )
         assert not check or done.returncode == 0, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
 
@@ -70,7 +72,11 @@ class Project:
     def reproof(self, *words: str, expect: int | None = None, **env: str) -> Result:
         done = subprocess.run(
             [sys.executable, "-m", "reproof.cli.main", *words],
-            cwd=self.folder, env={**self.env, **env}, capture_output=True, text=True, timeout=600,
+            cwd=self.folder,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
         result = Result(done.returncode, done.stdout, done.stderr)
         assert expect is None or result.status == expect, f"{result.status}\n{result.out}\n{result.err}"
@@ -80,7 +86,10 @@ class Project:
         return self.reproof("verify", "--output-format", "json", *words, expect=expect).json
 
     def records(self) -> list[Path]:
-        return sorted((self.folder / ".reproof/records").glob("?" * 64 + ".json"), key=lambda path: path.stat().st_mtime_ns)
+        return sorted(
+            (self.folder / ".reproof/records").glob("?" * 64 + ".json"),
+            key=lambda path: path.stat().st_mtime_ns,
+        )
 
     def record(self) -> Any:
         return json.loads(self.records()[-1].read_text())
@@ -88,7 +97,11 @@ class Project:
 
 def user_environment(home: Path) -> dict[str, str]:
     """The variables of a user whose active Python is the one of the tests."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTEST", "COV_"))}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_", "PYTEST", "COV_"))
+    }
     env.update(
         PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         HOME=str(home),
@@ -98,5 +111,3 @@ def user_environment(home: Path) -> dict[str, str]:
     for name in ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONPATH"):
         env.pop(name, None)
     return env
-
-

@@ -20,7 +20,19 @@ FUNCTION_LINES = 60
 MODULE_LINES = 400
 
 #: Nothing on the way to `--help` may import these: each costs more than our whole start-up.
-HEAVY = {"mlflow", "numpy", "pandas", "pyarrow", "torch", "rich", "yaml", "jinja2", "dvc", "sqlite3", "urllib.request"}
+HEAVY = {
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "rich",
+    "yaml",
+    "jinja2",
+    "dvc",
+    "sqlite3",
+    "urllib.request",
+}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -44,7 +56,9 @@ def test_no_markers_or_stubs() -> None:
 
 
 def test_each_module_says_what_it_is_for() -> None:
-    silent = [path for path in MODULES if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None]
+    silent = [
+        path for path in MODULES if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+    ]
     assert silent == []
 
 

@@ -31,5 +31,10 @@ def make_project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
 def plain(make_project: Callable[..., Project]) -> Project:
     """A script without MLflow whose result depends on `random`, data in Git, and a model file."""
     return make_project(
-        {"train.py": PLAIN, "data.txt": "1\n2\n3.5\n", ".gitignore": "model.json\n", "pyproject.toml": "[tool.reproof]\n"}
+        {
+            "train.py": PLAIN,
+            "data.txt": "1\n2\n3.5\n",
+            ".gitignore": "model.json\n",
+            "pyproject.toml": "[tool.reproof]\n",
+        }
     )

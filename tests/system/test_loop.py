@@ -60,7 +60,10 @@ def test_a_difference_that_is_consistent_names_its_factors(plain: Project) -> No
 
 def test_changes_of_the_work_tree_are_part_of_the_record(plain: Project) -> None:
     plain.write("extra.txt", "7\n")
-    plain.write("train.py", 'print(open("extra.txt").read()); open("model.json", "w").write(open("extra.txt").read())\n')
+    plain.write(
+        "train.py",
+        'print(open("extra.txt").read()); open("model.json", "w").write(open("extra.txt").read())\n',
+    )
     (plain.folder / "train.py").chmod(0o755)
     before = plain.status()
     plain.reproof(*RUN, "--", "python", "train.py", expect=0)
@@ -95,7 +98,9 @@ def test_a_failure_that_repeats_is_reproduced(plain: Project) -> None:
 
 
 def test_output_passes_through_untouched(plain: Project) -> None:
-    result = plain.reproof(*RUN, "--", "python", "-c", "import sys; print('out'); print('err', file=sys.stderr)", expect=0)
+    result = plain.reproof(
+        *RUN, "--", "python", "-c", "import sys; print('out'); print('err', file=sys.stderr)", expect=0
+    )
     assert result.out == "out\n"
     assert result.err.startswith("err\n")
 
@@ -115,7 +120,12 @@ def test_ctrl_c_ends_the_child_and_says_so(plain: Project) -> None:
     plain.commit()
     process = subprocess.Popen(
         [sys.executable, "-m", "reproof.cli.main", *RUN, "--", "python", "slow.py"],
-        cwd=plain.folder, env=plain.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=plain.folder,
+        env=plain.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -130,7 +140,11 @@ def test_a_killed_reproof_leaves_a_readable_unfinished_record(plain: Project) ->
     plain.commit()
     process = subprocess.Popen(
         [sys.executable, "-m", "reproof.cli.main", *RUN, "--", "python", "slow.py"],
-        cwd=plain.folder, env=plain.env, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=plain.folder,
+        env=plain.env,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     process.stdout.readline()
@@ -169,7 +183,10 @@ def test_repeat_and_keep(plain: Project) -> None:
 
 
 def test_tolerance_makes_close_pass(plain: Project) -> None:
-    plain.write("train.py", 'import json, os\njson.dump({"x": 1.0 + len(os.getcwd()) * 1e-12}, open("model.json", "w"))\n')
+    plain.write(
+        "train.py",
+        'import json, os\njson.dump({"x": 1.0 + len(os.getcwd()) * 1e-12}, open("model.json", "w"))\n',
+    )
     plain.commit()
     plain.reproof(*RUN, "--", "python", "train.py", expect=0)
     plain.verify("--no-log", expect=1)
