@@ -274,9 +274,14 @@ def _problem(evidence: Evidence) -> Iterator[str]:
 
 
 def _advice(record: Record) -> Iterator[str]:
+    """One line for each outermost file or folder of data that no version names."""
+    found: dict[str, list[int]] = {}
     for artifact in record.materials:
         if artifact.origin == "external" and not artifact.name.startswith(("/", "$")):
-            yield (
-                f"`{artifact.name}` is in neither Git nor DVC: it can be verified only while it stays there; "
-                f"run `dvc add {artifact.name}`"
-            )
+            found.setdefault(artifact.name.split("/", 1)[0], []).append(artifact.size)
+    for name, sizes in found.items():
+        files = f"{len(sizes):,} files" if len(sizes) > 1 else "1 file"
+        yield (
+            f"`{name}` ({files}, {sum(sizes):,} bytes) is in neither Git nor DVC: it can be verified only "
+            f"while it stays there unchanged; run `dvc add {name}`"
+        )
