@@ -10,7 +10,7 @@ import msgspec
 
 from reproof.base.naming import Naming
 from reproof.environment.bytecode import compile_sources, imported_sources
-from reproof.environment.create import create
+from reproof.environment.create import create, find_cached
 from reproof.environment.local_python import find_local_python, inspect, overlay
 from reproof.environment.lock import disagreements, make_lock, read_lock_file
 from reproof.environment.python import find_python
@@ -173,13 +173,16 @@ def provide_again(original: Original, emit: Emit) -> Provision:
 
 
 def _warm(request: EnvironmentRequest, environment: Environment) -> None:
-    """Compile what the recorded run imported, both cores at once, so that the re-run is not slower."""
+    """Compile, on all cores, what earlier runs in the cached environment imported: the re-run is not slower then.
+
+    It takes as much CPU as compiling at import does, and that only on one core.
+    """
     try:
-        cached = create(request)
-    except (EnvironmentBuildError, OSError):
+        cached = find_cached(request)
+        sources = imported_sources(cached) if cached is not None else ()
+    except OSError:  # removed or replaced in the meantime
         return
-    if cached.reused:
-        compile_sources(environment, imported_sources(cached))
+    compile_sources(environment, sources)
 
 
 def _provide_local(python: Path, folder: Path) -> Provision:
