@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import mmap
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 _CHUNK = 1 << 20
 _MMAP_FROM = 1 << 22  # below this, mapping costs more than reading
+_BATCH = 64  # files for a worker at a time: fewer cost more in handing over than they gain
+_WORKERS = 8
+_HEAD = 512  # bytes by which DVC 2.x tells text
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def digest_file(path: Path, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
+def digest_file(path: Path | str, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
     """Digest a regular file once, by one or more algorithms.
 
     Args:
@@ -25,25 +36,79 @@ def digest_file(path: Path, algorithms: Iterable[str] = ("blake3",)) -> dict[str
     Raises:
         OSError: The file cannot be read.
     """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return digest_open_file(handle, algorithms)
+    finally:
+        os.close(handle)
+
+
+def digest_open_file(handle: int, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
+    """Digest the whole of an open file from its beginning; see :func:`digest_file`.
+
+    A large file is mapped, and its BLAKE3 computed by all cores.
+    """
     wanted = tuple(algorithms)
-    size = path.stat().st_size
+    size = os.fstat(handle).st_size
+    if size < _CHUNK:  # the usual case: one read, with one byte more to notice growth
+        data = os.read(handle, size + 1)
+        if len(data) == size and size > 0:
+            return digest_bytes(data, wanted)
+        os.lseek(handle, 0, os.SEEK_SET)
     result: dict[str, str] = {}
     if "blake3" in wanted and size >= _MMAP_FROM:
-        result["blake3"] = _blake3_of_map(path)
-    if "md5-dos2unix" in wanted:
-        result["md5-dos2unix"] = _md5_dos2unix(path)
-    rest = [name for name in wanted if name not in result]
-    if rest:
-        result.update(_stream(path, rest))
+        result["blake3"] = _blake3_of_map(handle)
+    if rest := [name for name in wanted if name not in result]:
+        result.update(_stream(handle, rest))
     return {name: result[name] for name in wanted}
+
+
+def digest_files(
+    paths: Iterable[str], algorithms: Iterable[str] = ("blake3",)
+) -> Iterator[dict[str, str] | OSError]:
+    """Digest many files by a pool of threads; memory does not grow with their number.
+
+    Args:
+        paths: In the order in which they are best read: that of a folder's inodes, so that one
+            block of the file system's own tables after the other is needed.
+        algorithms: See :func:`digest_file`.
+
+    Yields:
+        For each path, in the same order, its digests or the reason why it cannot be read.
+    """
+    return in_pool(partial(_digest_or_error, algorithms=tuple(algorithms)), paths)
+
+
+def in_pool(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`function` of each item, in order, by a few threads that are never far ahead of the reader.
+
+    What it raises is raised here. A few items are not worth a thread.
+    """
+    source = iter(items)
+    first = list(islice(source, _BATCH))
+    if len(first) < _BATCH:
+        yield from map(function, first)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    workers = min(_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    pending: deque[Future[list[Result]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        batch = first
+        while batch or pending:
+            if batch:
+                pending.append(pool.submit(_all_of, function, batch))
+                batch = list(islice(source, _BATCH))
+            if len(pending) > 2 * workers or not batch:
+                yield from pending.popleft().result()
 
 
 def digest_bytes(data: bytes, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
     """Digest bytes in memory; see :func:`digest_file`."""
     result = {}
     for name in algorithms:
-        digester = new_digester(name)
-        digester.update(data)
+        digester = new_digester("md5" if name == "md5-dos2unix" else name)
+        digester.update(_as_dos2unix(data, data[:_HEAD]) if name == "md5-dos2unix" else data)
         result[name] = digester.hexdigest()
     return result
 
@@ -57,31 +122,42 @@ def new_digester(algorithm: str) -> Any:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def _blake3_of_map(path: Path) -> str:
+def _all_of(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    return [function(item) for item in items]
+
+
+def _digest_or_error(path: str, algorithms: tuple[str, ...]) -> dict[str, str] | OSError:
+    try:
+        return digest_file(path, algorithms)
+    except OSError as error:
+        return error
+
+
+def _blake3_of_map(handle: int) -> str:
     import blake3
 
-    return str(blake3.blake3(max_threads=blake3.blake3.AUTO).update_mmap(str(path)).hexdigest())
+    try:
+        content = mmap.mmap(handle, 0, prot=mmap.PROT_READ)
+    except (OSError, ValueError):  # a file system without maps, or the file was emptied meanwhile
+        return _stream(handle, ["blake3"])["blake3"]
+    with content:
+        return str(blake3.blake3(content, max_threads=blake3.blake3.AUTO).hexdigest())
 
 
-def _stream(path: Path, algorithms: list[str]) -> dict[str, str]:
-    digesters = {name: new_digester(name) for name in algorithms}
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            for digester in digesters.values():
-                digester.update(chunk)
+def _stream(handle: int, algorithms: list[str]) -> dict[str, str]:
+    """Digest what follows in the file, in memory that does not depend on its size."""
+    digesters = {name: new_digester("md5" if name == "md5-dos2unix" else name) for name in algorithms}
+    head: bytes | None = None
+    while chunk := os.read(handle, _CHUNK):
+        head = chunk[:_HEAD] if head is None else head
+        for name, digester in digesters.items():
+            digester.update(_as_dos2unix(chunk, head) if name == "md5-dos2unix" else chunk)
     return {name: digester.hexdigest() for name, digester in digesters.items()}
 
 
-def _md5_dos2unix(path: Path) -> str:
-    """MD5 as DVC 2.x: a file without NUL and mostly text in its first 512 bytes is text."""
-    digester = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        head = file.read(512)
-        file.seek(0)
-        is_text = _looks_like_text(head)
-        while chunk := file.read(_CHUNK):
-            digester.update(chunk.replace(b"\r\n", b"\n") if is_text else chunk)
-    return digester.hexdigest()
+def _as_dos2unix(chunk: bytes, head: bytes) -> bytes:
+    """What DVC 2.x digests of a chunk: a file without NUL and mostly text in its head is text."""
+    return chunk.replace(b"\r\n", b"\n") if _looks_like_text(head) else chunk
 
 
 def _looks_like_text(head: bytes) -> bool:
