@@ -56,7 +56,7 @@ lock *arguments:
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} pyproject.toml --output-file requirements/runtime.txt
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} pyproject.toml requirements/test.in --constraint requirements/runtime.txt --output-file requirements/test.txt
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/frameworks.in --constraint requirements/test.txt --output-file requirements/frameworks.txt
-    echo hatchling | uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} - --constraint requirements/test.txt --output-file requirements/build.txt
+    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/build.in --constraint requirements/test.txt --output-file requirements/build.txt
 
 # build the wheel with every build requirement hash-locked
 [group('package')]
@@ -65,7 +65,7 @@ package: clean-build package-build
 # the build requirements with hashes
 [group('package')]
 package-constraints constraints="requirements/build.txt":
-    echo hatchling | uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 - --output-file {{constraints}}
+    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 requirements/build.in --output-file {{constraints}}
 
 # build the wheel under hash-locked constraints
 [group('package')]
