@@ -123,7 +123,7 @@ def test_time_that_is_up(room):
 
 def test_a_child_that_does_not_want_to_end(room):
     code = "import signal, time\nsignal.signal(15, lambda *a: print('no', flush=True))\nwhile True: time.sleep(1)"
-    done = room.run(code, timeout=1.0, grace=0.3)
+    done = room.run(code, timeout=3.0, grace=0.3)
     assert (done.timed_out, done.signal) == (True, 9)
     assert room.out.read_text() == "no\n"
 

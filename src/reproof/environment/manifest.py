@@ -15,14 +15,14 @@ from reproof.environment.installed import Change, max_workers, recorded_files
 _NAME = "reproof-manifest"
 
 
-class _File(msgspec.Struct, array_like=True, frozen=True):
-    """State and content of a file; a symlink's content is where it points to."""
+_State = tuple[int, int, int, int]  # inode, size, mtime and ctime in nanoseconds
 
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    digest: bytes
+
+class _Manifest(msgspec.Struct, array_like=True, frozen=True):
+    """States by path, and, not decoded before a state has moved, sha256 digests by path."""
+
+    states: dict[str, _State]
+    digests: msgspec.Raw
 
 
 def write_manifest(folder: Path, site_packages: Path) -> None:
@@ -38,11 +38,8 @@ def write_manifest(folder: Path, site_packages: Path) -> None:
         for path, (_, entry) in recorded_files(site_packages).items()
         if entry.algorithm == "sha256"
     }
-    digests.update(
-        _digest_all(folder, {name: state for name, state in states.items() if name not in digests})
-    )
-    files = {path: _File(*state, digests[path]) for path, state in states.items()}
-    write_atomic(folder / _NAME, msgspec.msgpack.encode(files), durable=False)
+    digests.update(_digest_all(folder, [name for name in states if name not in digests]))
+    _write(folder, states, digests)
 
 
 def changed_since(folder: Path, site_packages: Path) -> list[Change]:
@@ -55,41 +52,28 @@ def changed_since(folder: Path, site_packages: Path) -> list[Change]:
         folder: The environment.
         site_packages: Its packages' folder, to name distributions.
     """
-    path = folder / _NAME
     try:
-        old = msgspec.msgpack.decode(path.read_bytes(), type=dict[str, _File])
+        manifest = msgspec.msgpack.decode((folder / _NAME).read_bytes(), type=_Manifest)
+        old, now = manifest.states, dict(_states(str(folder)))
+        if now == old:
+            return []
+        digests = msgspec.msgpack.decode(manifest.digests, type=dict[str, bytes])
     except (OSError, msgspec.DecodeError):
         return [Change(distribution="", path=_NAME, how="missing")]
-    now = dict(_states(str(folder)))
-    moved = {
-        name
-        for name, state in now.items()
-        if name not in old or state != msgspec.structs.astuple(old[name])[:4]
-    }
-    missing = [name for name in old if name not in now]
-    if not moved and not missing:
-        return []
-    digests = _digest_all(folder, {name: now[name] for name in moved if name in old})
-    hows = dict.fromkeys(missing, "missing")
-    hows.update(
-        {
-            name: "changed" if name in old else "added"
-            for name in moved
-            if digests.get(name) != _digest(old, name)
-        }
-    )
+    moved = [name for name, state in now.items() if state != old.get(name)]
+    present = _digest_all(folder, [name for name in moved if name in old])
+    hows = dict.fromkeys((name for name in old if name not in now), "missing")
+    hows.update((name, "added") for name in moved if name not in old)
+    hows.update((name, "changed") for name in present if present[name] != digests.get(name))
     if hows:
         return _named(folder, site_packages, hows)
-    write_atomic(
-        path,
-        msgspec.msgpack.encode({name: _File(*now[name], old[name].digest) for name in now}),
-        durable=False,
-    )
+    _write(folder, now, digests)
     return []
 
 
-def _digest(files: dict[str, _File], name: str) -> bytes | None:
-    return files[name].digest if name in files else b"\0"
+def _write(folder: Path, states: dict[str, _State], digests: dict[str, bytes]) -> None:
+    manifest = _Manifest(states, msgspec.Raw(msgspec.msgpack.encode(digests)))
+    write_atomic(folder / _NAME, msgspec.msgpack.encode(manifest), durable=False)
 
 
 def _named(folder: Path, site_packages: Path, hows: dict[str, str]) -> list[Change]:
@@ -107,7 +91,7 @@ def _named(folder: Path, site_packages: Path, hows: dict[str, str]) -> list[Chan
     return changes
 
 
-def _states(root: str) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
+def _states(root: str) -> Iterator[tuple[str, _State]]:
     """Relative path and (inode, size, mtime, ctime) of each file and symlink, without bytecode."""
     pending = [""]
     while pending:
@@ -123,10 +107,9 @@ def _states(root: str) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
                     yield name, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def _digest_all(folder: Path, states: dict[str, tuple[int, int, int, int]]) -> dict[str, bytes]:
+def _digest_all(folder: Path, names: list[str]) -> dict[str, bytes]:
     from concurrent.futures import ThreadPoolExecutor
 
-    names = sorted(states)
     batches = [names[start : start + 256] for start in range(0, len(names), 256)]
     with ThreadPoolExecutor(max_workers()) as pool:
         results = pool.map(lambda batch: [(name, _digest_one(f"{folder}/{name}")) for name in batch], batches)
