@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -36,5 +39,12 @@ def command(directory: Path, *, offline: bool, isolation: str, terminal: Termina
     click.echo(render_verdict(verdict, record, "text", **terminal.look(None)))
     click.echo(f"Next, after `cd {directory}`:")
     for words, purpose in NEXT:
-        click.echo(f"  {words}\n      {purpose}")
+        click.echo(f"  {words.replace('reproof ', f'{_program()} ')}\n      {purpose}")
     return exit_status_of(verdict)
+
+
+def _program() -> str:
+    """How this program can be called: by its name where it is on PATH, else by its place."""
+    place = Path(sys.argv[0]).absolute()
+    found = shutil.which("reproof")
+    return "reproof" if found and Path(found).samefile(place) else shlex.quote(str(place))
