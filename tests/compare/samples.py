@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import array_samples
+import model_samples
+import image_samples
 import table_samples
 
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -251,6 +253,8 @@ SAMPLES: dict[str, Callable[[Path], list[Path]]] = {
     "zstd": _compressed(".zst", zstandard),
     "folder": _folder,
     **array_samples.SAMPLES,
+    **model_samples.SAMPLES,
+    **image_samples.SAMPLES,
     **table_samples.SAMPLES,
 }
 
@@ -291,5 +295,7 @@ CONTENT: dict[str, Callable[[Path], tuple[Path, list[int]]]] = {
     "gzip": _content("a.bin.gz", gzip.compress(LINES, compresslevel=0, mtime=0), LINES),
     "zstd": _content("a.bin.zst", zstandard(bytes(range(256))), bytes(range(256))),
     **array_samples.CONTENT,
+    **model_samples.CONTENT,
+    **image_samples.CONTENT,
     **table_samples.CONTENT,
 }

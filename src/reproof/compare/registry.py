@@ -126,7 +126,7 @@ TABLE: tuple[Entry, ...] = (
         "tar", "reproof.compare.archives:TarComparator", magics=(b"ustar",), offset=257, suffixes=(".tar",)
     ),
     Entry("wheel", "reproof.compare.wheels:WheelComparator", suffixes=(".whl",)),
-    Entry("hdf5", "reproof.compare.hdf5:Hdf5Comparator", magics=(b"\x89HDF\r\n\x1a\n",)),
+    Entry("hdf5", "reproof.compare.hdf5.comparator:Hdf5Comparator", magics=(b"\x89HDF\r\n\x1a\n",)),
     Entry("keras", "reproof.compare.keras_files:KerasComparator", magics=(b"PK\x03\x04",)),
     Entry("torch", "reproof.compare.torch_files:TorchComparator", magics=(b"PK\x03\x04",)),
     Entry("skops", "reproof.compare.skops:SkopsComparator", magics=(b"PK\x03\x04",)),

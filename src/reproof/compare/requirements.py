@@ -9,6 +9,7 @@ from typing import Any
 from reproof.compare.collecting import Collector
 from reproof.compare.documents import read_yaml
 from reproof.compare.protocol import ContentError, Context, Source
+from reproof.compare.special import shown
 from reproof.compare.text import looks_like_text
 from reproof.compare.trees import Walk, compare_trees
 from reproof.model.difference import Difference, Outcome
@@ -132,12 +133,12 @@ def _changed(subject: str, was: str | None, now: str | None) -> Difference:
     else:
         summary = f"{was} -> {now}"
     return Difference(
-        subject=subject,
+        subject=shown(subject),
         outcome=Outcome.DIFFERENT,
-        summary=summary[:500],
+        summary=shown(summary[:500]),
         kind="requirement",
-        expected=was,
-        actual=now,
+        expected=None if was is None else shown(was[:500]),
+        actual=None if now is None else shown(now[:500]),
     )
 
 

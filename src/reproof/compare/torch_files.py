@@ -91,7 +91,10 @@ class _Archive:
     def __init__(self, members: ZipViews, context: Context) -> None:
         self.members = members
         self.context = context
-        self.stem = next(name for name in members.names if name.endswith("/data.pkl"))[: -len("data.pkl")]
+        roots = [name for name in members.names if name.endswith("/data.pkl")]
+        if not roots:
+            raise ContentError("it has no `data.pkl`")
+        self.stem = roots[0][: -len("data.pkl")]
         if not all(name.startswith(self.stem) for name in members.names):
             raise ContentError("its members are in more than one folder")
         self.names = [name[len(self.stem) :] for name in members.names]

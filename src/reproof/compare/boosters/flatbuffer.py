@@ -36,6 +36,7 @@ class FlatBuffer:
         self._schema = schema
         self._seen: list[tuple[int, int]] = []
         self._tables = 0
+        self._inline: list[int] = []
 
     def root(self, table: str) -> Mapping:
         """The root as a node: fields by name; those that are not there are left out.
@@ -47,8 +48,8 @@ class FlatBuffer:
         return self._table(self._u32(0), table, 0)
 
     def unread(self) -> list[bytes]:
-        """Stretches that no field owns and that are not all zero (padding is)."""
-        found = []
+        """What no field owns: stretches that are not all zero (padding is), and the sizes of tables."""
+        found = [repr(self._inline).encode()]
         position = 0
         for start, end in [*sorted(self._seen), (len(self._view), len(self._view))]:
             if start > position:
@@ -74,7 +75,8 @@ class FlatBuffer:
             raise LimitError("the FlatBuffer has too many tables")
         (back,) = struct.unpack("<i", self._take(at, 4))
         head = at - back
-        size, _ = struct.unpack("<HH", self._take(head, 4))
+        size, inline = struct.unpack("<HH", self._take(head, 4))
+        self._inline.append(inline)
         slots = struct.unpack(f"<{(size - 4) // 2}H", self._take(head + 4, (size - 4) // 2 * 2))
         fields = list(self._schema[name].items())
         made = Mapping()
@@ -92,6 +94,8 @@ class FlatBuffer:
         if kind.startswith("struct:"):
             return Raw("bytes", self._take(at, int(kind[7:])))
         target = at + self._u32(at)
+        if target % 4:
+            raise ContentError("an offset of the FlatBuffer is not aligned")
         if kind == "text":
             return self._text(target)
         if not kind.startswith("["):

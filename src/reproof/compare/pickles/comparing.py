@@ -95,8 +95,17 @@ class Sides:
 
     def add(self, place: Place, outcome: Outcome, summary: str, **more: Any) -> None:
         """Note a difference at `place`."""
-        subject = place_name(place, self.root, plain_keys=self.plain_keys)
-        self.parts.add(Difference(subject=subject, outcome=outcome, summary=summary, **more))
+        texts = {name: _printable(more[name]) for name in ("expected", "actual") if name in more}
+        subject = self.subject(place)
+        self.parts.add(
+            Difference(
+                subject=subject, outcome=outcome, summary=_printable(summary) or "", **{**more, **texts}
+            )
+        )
+
+    def subject(self, place: Place) -> str:
+        """The name of `place` for people."""
+        return _printable(place_name(place, self.root, plain_keys=self.plain_keys)) or self.root
 
     def changed(self, place: Place, one: Any, two: Any) -> None:
         """Note that the values at `place` differ."""
@@ -173,7 +182,7 @@ class Sides:
             return False
         if not all(bytes(side[:4]).startswith(_NESTED) or bytes(side[:5]) == b"tree\n" for side in data):
             return False
-        name = place_name(place, self.root, plain_keys=self.plain_keys)
+        name = self.subject(place)
         sources = [Source(name=name, data=bytes(side)) for side in data]
         found = self.context.compare(sources[0], sources[1], name)
         self.names.update(found.canonicalisations)
@@ -215,11 +224,7 @@ class Sides:
         self.names.update(found.canonicalisations)
         if found.outcome > Outcome.EQUIVALENT:
             summary = f"{found.expected} -> {found.actual}" if one.tensor.count == 1 else found.summary
-            self.parts.add(
-                replace(
-                    found, subject=place_name(place, self.root, plain_keys=self.plain_keys), summary=summary
-                )
-            )
+            self.parts.add(replace(found, subject=self.subject(place), summary=summary))
         return extra
 
     def arrow(self, place: Place, one: Arrow, two: Arrow, _rule: Rule | None) -> Iterator[Pair] | None:
@@ -298,6 +303,11 @@ class Sides:
         """Classes by number."""
         if one.code != two.code:
             self.changed(place, one, two)
+
+
+def _printable(text: str | None) -> str | None:
+    """Text that can be written as UTF-8: pickles may hold half of a surrogate pair."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _anchor(node: Any) -> Any:

@@ -1,0 +1,1 @@
+"""HDF5 files, as Keras writes weights into them, read without the HDF5 library."""
