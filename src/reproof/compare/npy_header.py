@@ -23,7 +23,7 @@ _MAX_DEPTH = 32
 #: Every version of NumPy that is supported can have as many axes.
 MAX_AXES = 32
 _TOKEN = re.compile(
-    r"\s*(?:(?P<string>'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")|(?P<number>-?[0-9]+)[lL]?"
+    r"[ \n\t]*(?:(?P<string>'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")|(?P<number>-?(?:0|[1-9][0-9]*))[lL]?"
     r"|(?P<word>True|False|None)|(?P<mark>[\[\](){},:]))"
 )
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(['\"\\]))")
