@@ -117,7 +117,7 @@ def test_opened(told: Any) -> None:
     obs = told(
         {"k": "open", "p": 1, "path": "/a//b/./c"},
         {"k": "open", "p": 2, "path": "/a/b/c", "mode": "w"},
-        {"k": "open", "p": 3, "paths": ["/x", "/y"], "mode": "rw"},
+        {"k": "open", "p": 3, "paths": ["/x", "y"], "folder": "/", "mode": "rw"},
     )
     assert observations.opened_for_reading(obs) == {"/a/b/c": {1}, "/x": {3}, "/y": {3}}
     assert observations.opened_for_writing(obs) == {"/a/b/c": {2}, "/x": {3}, "/y": {3}}

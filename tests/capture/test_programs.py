@@ -41,6 +41,7 @@ def test_python_calls(argv: tuple[str, ...], calls: list[tuple[str, ...]]) -> No
         (["DB_PASSWORD=abc", "x"], ("DB_PASSWORD=***", "x")),
         (["sh", "-c", "SECRET=a python x"], ("sh", "-c", "SECRET=*** python x")),
         (["get", "https://me:pw@host/x"], ("get", "https://***@host/x")),
+        (["x", "-c", "key = 'hf_abcdefghijklmnopqrstu'"], ("x", "-c", "***")),
         (["x", "--tokens-per-batch"], ("x", "--tokens-per-batch")),
         (["x", "--token", "--verbose"], ("x", "--token", "--verbose")),
         (["x", "--seed", "42", "a@b"], ("x", "--seed", "42", "a@b")),

@@ -58,6 +58,8 @@ def test_nothing_happens_outside_of_a_run(any_place: Any) -> None:
     code = "import sys; print('_reproof_lines' in sys.modules, [f for f in sys.meta_path if 'reproof' in f.__module__])"
     told = any_place.run(code, REPROOF_OBSERVATIONS=None)
     assert told.stdout == "False []\n"
+    told = any_place.run("import sys; print([n for n in sys.modules if 'reproof' in n])", REPROOF_OBSERVATIONS=None, **{f"V{n}": "" for n in range(8)})
+    assert told.stdout == "[]\n"
     assert not any_place.file.exists()
 
 

@@ -136,7 +136,8 @@ def _opened(observations: Observations, modes: tuple[str, ...]) -> dict[str, set
     found: dict[str, set[int]] = {}
     for line in observations.of(Opened):
         if line.mode in modes:
-            for path in (line.path, *line.paths) if line.path else line.paths:
+            paths = [posixpath.join(line.folder, path) for path in line.paths]
+            for path in [line.path, *paths] if line.path else paths:
                 found.setdefault(posixpath.normpath(path), set()).add(line.p)
     return found
 

@@ -7,6 +7,8 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from reproof.capture.secrets import announces_secret, contains_secret
+
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]?")
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh"}
 _OPERATORS = re.compile(r"[();<>|&]+")
@@ -30,9 +32,7 @@ _PREFIXES = {
 #: Options of Python that end it before it begins.
 _ANSWERS = {"-V", "-VV", "--version", "-h", "-?", "--help", "--help-env", "--help-xoptions", "--help-all"}
 
-_TELLING = r"(?:password|passwd|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key)"
-_SECRET_OPTION = re.compile(rf"--?[\w-]*{_TELLING}[\w-]*", re.IGNORECASE)
-_SECRET_VALUE = re.compile(rf"(?P<name>[\w-]*{_TELLING}[\w-]*\s*[=:]\s*)(?P<value>[^\s'\"]+)", re.IGNORECASE)
+_SETTING = re.compile(r"(?P<name>[A-Za-z_][\w-]*)=(?P<value>[^\s'\"]+)")
 _USER_OF_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]+@")
 _CONCEALED = "***"
 
@@ -60,15 +60,20 @@ def python_calls(argv: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 
 def conceal(argv: Sequence[str]) -> tuple[str, ...]:
     """Arguments with values of secret-looking options, and users and passwords in addresses, left out."""
-    shown, after_option = [], False
+    shown, expected = [], False
     for argument in argv:
-        if after_option and not argument.startswith("-"):
+        if expected and not argument.startswith("-"):
             shown.append(_CONCEALED)
         else:
-            plain = _SECRET_VALUE.sub(rf"\g<name>{_CONCEALED}", argument)
-            shown.append(_USER_OF_ADDRESS.sub(rf"\g<scheme>{_CONCEALED}@", plain))
-        after_option = _SECRET_OPTION.fullmatch(argument) is not None
+            plain = _SETTING.sub(_without_value, argument)
+            plain = _USER_OF_ADDRESS.sub(rf"\g<scheme>{_CONCEALED}@", plain)
+            shown.append(_CONCEALED if contains_secret(plain.replace(_CONCEALED, "")) else plain)
+        expected = argument.startswith("-") and "=" not in argument and announces_secret(argument)
     return tuple(shown)
+
+
+def _without_value(setting: re.Match[str]) -> str:
+    return f"{setting['name']}={_CONCEALED}" if announces_secret(setting["name"]) else setting[0]
 
 
 def _commands(text: str) -> Iterator[tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from reproof.compare.collecting import Collector
-from reproof.compare.numbers import compare_numbers
+from reproof.compare.numbers import FAR, compare_numbers
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import Policy, Rule, Tolerance
 from reproof.model.record import Metric, Parameter
@@ -166,8 +166,8 @@ def _value(subject: str, expected: str, actual: str, tolerance: Tolerance) -> Di
     one, two = _shown(expected), _shown(actual)
     distance = ""
     if "ulp" in facts:
-        distance = f" ({facts['ulp']:,} ulp"
-        distance += f", relative {facts['relative']:.3g})" if "relative" in facts else ", the sign of zero)"
+        relative = f"relative {facts['relative']:.3g}" if "relative" in facts else "the sign of zero"
+        distance = f" ({facts['ulp']:,} ulp, {relative})" if facts["ulp"] < FAR else f" ({relative})"
     return Difference(
         subject=subject,
         outcome=outcome,

@@ -23,6 +23,10 @@ _SHORT = 400  # characters that are read as a float in no time
 _EXACT_DIGITS = 4000  # beyond it, exact fractions cost more than they are worth, and `int` refuses
 
 
+#: Beyond so many steps between two numbers, their count tells people nothing.
+FAR = 1_000_000
+
+
 def compare_numbers(
     expected: float, actual: float, tolerance: Tolerance = EXACT, *, bits: int = 64
 ) -> tuple[Outcome, Facts]:

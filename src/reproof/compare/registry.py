@@ -95,7 +95,9 @@ TABLE: tuple[Entry, ...] = (
         suffixes=(".json",),
     ),
     Entry("ubjson", "reproof.compare.boosters.ubjson:UbjsonComparator", magics=(b"{",)),
-    Entry("lightgbm", "reproof.compare.boosters.lightgbm:LightgbmComparator", magics=(b"tree\n", b"tree\r\n")),
+    Entry(
+        "lightgbm", "reproof.compare.boosters.lightgbm:LightgbmComparator", magics=(b"tree\n", b"tree\r\n")
+    ),
     Entry("catboost", "reproof.compare.boosters.catboost:CatboostComparator", magics=(b"CBM1",)),
     Entry(
         "json",

@@ -11,6 +11,7 @@ from typing import Any
 
 from reproof.compare.collecting import Collector
 from reproof.compare.elements import Distance
+from reproof.compare.numbers import FAR
 from reproof.compare.protocol import Context
 from reproof.compare.special import shown
 from reproof.model.difference import Difference, Outcome, combine
@@ -58,7 +59,7 @@ class Column:
         words = f"{self.distance.differing:,} of {rows:,} cells differ"
         if "max_abs" in facts:
             words += f", by at most {facts['max_abs']:.3g}"
-            if "max_ulp" in facts:
+            if facts.get("max_ulp", FAR) < FAR:
                 words += f" ({facts['max_ulp']:,} ulp)"
         if self.cells:
             words += f", first at row {self.cells[0][0]:,}"

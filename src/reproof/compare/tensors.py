@@ -105,15 +105,25 @@ def compare_tensors(
         return _difference(
             subject, Outcome.DIFFERENT, f"{what} {_text(first)} -> {_text(second)}", (expected, actual), facts
         )
-    names = _set_aside(expected, actual)
-    pairs, padding = _pairs(expected, actual)
-    distance = _distance(expected, pairs, tolerance)
+    padding = _Padding()
+    distance = _distance(expected, _pairs(expected, actual), tolerance, padding)
     if distance.differing:
         return _differing(expected, actual, subject, tolerance, distance)
+    return _same_values(expected, subject, _set_aside(expected, actual), padding, facts)
+
+
+def _same_values(
+    tensor: Tensor, subject: str, names: tuple[str, ...], padding: _Padding, facts: dict[str, Any]
+) -> Difference:
+    outcome = Outcome.EQUIVALENT if names else Outcome.IDENTICAL
+    summary = f"{tensor.text}, the same values" if names else f"{tensor.text}, the same"
     if padding.found:
         names = (*names, "padding bytes of structured elements")
-    outcome = Outcome.EQUIVALENT if names else Outcome.IDENTICAL
-    summary = f"{expected.text}, the same values" if names else f"{expected.text}, the same"
+        outcome, summary = Outcome.EQUIVALENT, f"{tensor.text}, the same values, other padding"
+    if padding.found and padding.used[0] is not padding.used[1]:
+        # writers either clear padding or leave there what was in memory: this is neither
+        reason = "the values are the same, but only one side has anything in the padding of its elements"
+        outcome, summary, facts = Outcome.UNKNOWN, reason, {**facts, "reason": reason}
     return Difference(
         subject=subject, outcome=outcome, summary=summary, kind="array", canonicalised=names, evidence=facts
     )
@@ -236,35 +246,53 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 @dataclass
 class _Padding:
+    """What is known of the bytes of elements that belong to no value.
+
+    Attributes:
+        found: The two sides differ in them.
+        used: Whether any of them is not zero, on each side, as far as was looked.
+    """
+
     found: bool = False
+    used: tuple[bool, bool] = (False, False)
+
+    def look(self, first: np.ndarray, second: np.ndarray) -> None:
+        """Look at two blocks that differ somewhere."""
+        import numpy as np
+
+        size = first.dtype.itemsize
+        spare = ~_significant(first.dtype)
+        if not spare.any():
+            return
+        one, two = (
+            np.ascontiguousarray(side).view("u1").reshape(-1, size)[:, spare] for side in (first, second)
+        )
+        self.found |= bool((one != two).any())
+        self.used = self.used[0] or bool(one.any()), self.used[1] or bool(two.any())
 
 
 _Blocks = Iterator[tuple[int, "np.ndarray", "np.ndarray"]]
 
 
-def _pairs(expected: Tensor, actual: Tensor) -> tuple[_Blocks, _Padding]:
+def _pairs(expected: Tensor, actual: Tensor) -> _Blocks:
     """Blocks that differ somewhere: flat index of the first element, and both sides' elements."""
-    padding = _Padding()
     if expected.size == 0 or expected.count == 0:
-        return iter(()), padding
+        return iter(())
     if len(expected.shape) < 2 or expected.order == actual.order == "C":
-        return _straight(expected, actual, padding), padding
-    return _turned(expected, actual, padding), padding
+        return _straight(expected, actual)
+    return _turned(expected, actual)
 
 
-def _straight(expected: Tensor, actual: Tensor, padding: _Padding) -> _Blocks:
+def _straight(expected: Tensor, actual: Tensor) -> _Blocks:
     first, second = (_array(side).reshape(-1) for side in (expected, actual))
     step = max(1, _BLOCK // expected.size)
-    same_layout = expected.layout == actual.layout
     for start in range(0, expected.count, step):
         one, two = first[start : start + step], second[start : start + step]
-        if same_layout and _same_bytes(one, two):
-            continue
-        yield start, one, two
-        padding.found = same_layout  # no value differed in what the caller saw, else it is not asked
+        if expected.layout != actual.layout or not _same_bytes(one, two):
+            yield start, one, two
 
 
-def _turned(expected: Tensor, actual: Tensor, padding: _Padding) -> _Blocks:
+def _turned(expected: Tensor, actual: Tensor) -> _Blocks:
     """As :func:`_straight` where a side lies in F order: runs over the first axis in C order."""
     import numpy as np
 
@@ -273,10 +301,8 @@ def _turned(expected: Tensor, actual: Tensor, padding: _Padding) -> _Blocks:
     step = max(1, _BLOCK // (expected.size * row))
     for start in range(0, expected.shape[0], step):
         one, two = (np.ascontiguousarray(side[start : start + step]).reshape(-1) for side in (first, second))
-        if expected.layout == actual.layout and _same_bytes(one, two):
-            continue
-        yield start * row, one, two
-        padding.found = expected.layout == actual.layout
+        if expected.layout != actual.layout or not _same_bytes(one, two):
+            yield start * row, one, two
 
 
 def _same_bytes(first: np.ndarray, second: np.ndarray) -> bool:
@@ -290,7 +316,7 @@ def _same_bytes(first: np.ndarray, second: np.ndarray) -> bool:
     )
 
 
-def _distance(tensor: Tensor, pairs: _Blocks, tolerance: Tolerance) -> Distance:
+def _distance(tensor: Tensor, pairs: _Blocks, tolerance: Tolerance, padding: _Padding) -> Distance:
     import numpy as np
 
     distance = Distance()
@@ -301,6 +327,7 @@ def _distance(tensor: Tensor, pairs: _Blocks, tolerance: Tolerance) -> Distance:
         mask = _different(one, two)
         where = np.flatnonzero(mask)
         if not len(where):
+            padding.look(one, two)
             continue
         if distance.first < 0:
             distance.first = start + int(where[0])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reproof.compare.collecting import Collector
-from reproof.compare.numbers import compare_numerals, outcome_of_numerals
+from reproof.compare.numbers import FAR, compare_numerals, outcome_of_numerals
 from reproof.compare.protocol import Context, LimitError
 from reproof.model.difference import Difference, Outcome
 
@@ -201,7 +201,7 @@ def _number(subject: str, one: Numeral, two: Numeral, context: Context) -> Diffe
 
 def _distances(facts: dict[str, Any]) -> list[str]:
     words = []
-    if "ulp" in facts:
+    if facts.get("ulp", FAR) < FAR:
         words.append(f"{facts['ulp']:,} ulp")
     numbers = {name: facts.get(name) for name in ("relative", "absolute")}
     return words + [f"{name} {fact:.3g}" for name, fact in numbers.items() if isinstance(fact, int | float)]

@@ -39,13 +39,14 @@ class Ended(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="end
 class Opened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="open"):
     """A file was to be opened (it may not exist), once for each path, mode and process.
 
-    `mode` is ``r``, ``w`` or ``rw``. One line may tell of many: `path`, then all of `paths`; all are
-    absolute, as the program spelled them. Bytes that are not UTF-8 are spelled out.
+    `mode` is ``r``, ``w`` or ``rw``. One line may tell of many: `path`, which is absolute, then all of
+    `paths`, those that are relative from `folder`. Bytes that are not UTF-8 are spelled out.
     """
 
     path: str = ""
     mode: str = "r"
     paths: tuple[str, ...] = ()
+    folder: str = ""
 
 
 class Connected(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="connect"):

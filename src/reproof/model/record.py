@@ -121,7 +121,8 @@ class Distribution(Section, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         name: Normalised name.
         version: Version.
-        record: sha256 of its RECORD file, None where it has none.
+        record: Digest of what its RECORD lists (names and digests of its files, without scripts, bytecode
+            and notes of the installer): the same wherever it is installed. None where it has none.
         editable: Installed as a link to a source tree.
         source: Where it came from other than an index (Git address, path), without secrets.
     """

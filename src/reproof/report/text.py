@@ -35,6 +35,8 @@ _NAME = 36  # columns for names; longer ones push the rest to the next line
 _TEXT = 400  # characters of one foreign text
 _SHORT = 60  # characters up to which two sides share a line
 _LIMITS = Limits(depth=6, breadth=10, nodes=60)
+#: Two records differ in many things, each of which deserves a line; their parts only a few.
+_RECORDS = Limits(depth=4, breadth=4, nodes=240, top=60)
 _INDENT = 2 + OUTCOME_WIDTH + 2
 
 
@@ -102,7 +104,8 @@ class TextRenderer:
         if row.outcome > Outcome.EQUIVALENT:
             if difference.kind not in {"metric", "status"}:
                 result += self._sides(difference, _INDENT + 2, sides)
-            result += self._tree(cut(difference, _LIMITS), 1, sides)
+            limits = _RECORDS if difference.kind == "records" else _LIMITS
+            result += self._tree(cut(difference, limits), 1, sides)
         if row.accepted and row.outcome > Outcome.EQUIVALENT:
             result.append(" " * (_INDENT + 2) + "accepted by the policy")
         return result

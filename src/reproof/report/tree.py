@@ -10,11 +10,15 @@ from reproof.model.difference import Difference, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a tree is shown: levels below the top, children of one node, nodes in all."""
+    """How much of a tree is shown: levels below the top, children of one node, nodes in all.
+
+    `top` is the number of children on the first two levels, where it is larger than `breadth`.
+    """
 
     depth: int = 6
     breadth: int = 10
     nodes: int = 60
+    top: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ def cut(difference: Difference, limits: Limits) -> Branch:
     for depth in range(limits.depth + 1):
         following: list[Difference] = []
         for node in level:
-            breadth = min(limits.breadth, budget) if depth < limits.depth else 0
+            widest = max(limits.breadth, limits.top if depth < 2 else 0)
+            breadth = min(widest, budget) if depth < limits.depth else 0
             first, rest = _split(node.children, breadth)
             shown[id(node)] = (first, rest)
             budget -= len(first)

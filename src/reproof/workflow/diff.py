@@ -79,7 +79,7 @@ def _diff_paths(a: str, b: str, tolerance: Tolerance) -> Difference:
 
 
 def _diff_records(a: Found, b: Found, options: DiffOptions) -> Difference:
-    """Results and set-ups of two records, as one tree with the branches `set-up` and `results`.
+    """Set-ups and results of two records, as one tree with a branch for each.
 
     Rules and tolerances of the settings of A's project count, as they do for `verify`.
     """
@@ -89,29 +89,12 @@ def _diff_records(a: Found, b: Found, options: DiffOptions) -> Difference:
     policy = options.policy(read_settings(top / a.record.project.subdirectory, top).policy)
     with tempfile.TemporaryDirectory(prefix="reproof-diff-") as folder:
         scratch = Path(folder)
-        for name in ("expected", "actual"):
-            (scratch / name).mkdir()
         judgement = judge(
             Side(a.record, place_of(a).store), Side(b.record, place_of(b).store), policy, scratch
         )
     parts = [combine("results", judgement.differences, kind="results")]
     factors = compare_set_ups(a.record, b.record)
     if factors:
-        # The set-up is why results may differ, it is no result: equal results pass whatever it is.
-        parts.insert(
-            0,
-            Difference(
-                subject="set-up",
-                outcome=Outcome.IDENTICAL,
-                kind="set-up",
-                summary=", ".join(factor.subject for factor in factors) + " differ",
-                children=factors,
-            ),
-        )
-    return Difference(
-        subject=f"{a.id[:12]} -> {b.id[:12]}",
-        outcome=judgement.outcome,
-        kind="records",
-        summary=parts[-1].summary,
-        children=tuple(parts),
-    )
+        names = ", ".join(factor.subject for factor in factors)
+        parts.insert(0, combine("set-up", factors, kind="set-up", summary=f"{names} differ"))
+    return combine(f"{a.id[:12]} -> {b.id[:12]}", parts, kind="records", summary=parts[-1].summary)

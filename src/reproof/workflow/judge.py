@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from reproof.base.files import remove_tree
 from reproof.compare import compare_files
 from reproof.compare.metrics import compare_metrics, compare_parameters
 from reproof.model.artifact import Artifact
@@ -108,15 +109,31 @@ def _compare_status(expected: Record, actual: Record) -> Difference:
     )
 
 
+class _Content(msgspec.Struct, frozen=True):
+    """An artifact of one side, where its bytes are, and what belongs beside it to understand it."""
+
+    artifact: Artifact
+    store: DirectoryStore
+    beside: tuple[Artifact, ...] = ()
+
+    def lay_out(self, folder: Path) -> Path:
+        """Verified private copies under their own file names, which recognisers look at too."""
+        remove_tree(folder)
+        base = PurePosixPath(self.artifact.name).parent
+        for artifact in (self.artifact, *self.beside):
+            if artifact.kept and artifact.digest is not None:
+                self.store.get(artifact.digest, folder / PurePosixPath(artifact.name).relative_to(base))
+        return folder / PurePosixPath(self.artifact.name).name
+
+
 def _compare_products(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Iterator[Difference]:
-    before = {artifact.name: artifact for artifact in expected.record.products}
-    after = {artifact.name: artifact for artifact in actual.record.products}
+    before, after = _contents(expected), _contents(actual)
     for name in sorted({*before, *after}):
         rule = policy.rule_for(name)
         if name not in after:
-            yield _one_sided(before[name], "the re-run did not make it")
+            yield _one_sided(before[name].artifact, "the re-run did not make it")
         elif name not in before:
-            yield _one_sided(after[name], "only the re-run made it")
+            yield _one_sided(after[name].artifact, "only the re-run made it")
         elif rule.stable == "name" or rule.ignore is not None:
             yield Difference(
                 subject=name,
@@ -126,7 +143,22 @@ def _compare_products(expected: Side, actual: Side, policy: Policy, scratch: Pat
                 canonicalised=("content (declared stable by name only)",),
             )
         else:
-            yield _compare_pair((expected.store, before[name]), (actual.store, after[name]), rule, scratch)
+            yield _compare_pair(before[name], after[name], rule, scratch)
+
+
+def _contents(side: Side) -> dict[str, _Content]:
+    """The products by name; the description of a model comes with the model's other files."""
+    products = side.record.products
+    return {
+        artifact.name: _Content(artifact, side.store, _beside(artifact, products)) for artifact in products
+    }
+
+
+def _beside(artifact: Artifact, products: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+    folder, _, name = artifact.name.rpartition("/")
+    if name != "MLmodel":
+        return ()
+    return tuple(each for each in products if each.name.startswith(f"{folder}/") and each != artifact)
 
 
 def _one_sided(artifact: Artifact, what: str) -> Difference:
@@ -139,10 +171,8 @@ def _one_sided(artifact: Artifact, what: str) -> Difference:
     )
 
 
-def _compare_pair(
-    before: tuple[DirectoryStore, Artifact], after: tuple[DirectoryStore, Artifact], rule: Rule, scratch: Path
-) -> Difference:
-    expected, actual = before[1], after[1]
+def _compare_pair(before: _Content, after: _Content, rule: Rule, scratch: Path) -> Difference:
+    expected, actual = before.artifact, after.artifact
     if expected.kind != actual.kind or expected.target != actual.target:
         return _different_kind(expected, actual)
     content = _compare_content(before, after, rule, scratch)
@@ -169,10 +199,8 @@ def _different_kind(expected: Artifact, actual: Artifact) -> Difference:
     )
 
 
-def _compare_content(
-    before: tuple[DirectoryStore, Artifact], after: tuple[DirectoryStore, Artifact], rule: Rule, scratch: Path
-) -> Difference:
-    expected, actual = before[1], after[1]
+def _compare_content(before: _Content, after: _Content, rule: Rule, scratch: Path) -> Difference:
+    expected, actual = before.artifact, after.artifact
     shared = sorted(set(expected.digests) & set(actual.digests))
     if expected.kind == "symlink" or any(expected.digests[name] == actual.digests[name] for name in shared):
         return Difference(
@@ -191,22 +219,8 @@ def _compare_content(
             expected=str(expected.digest),
             actual=str(actual.digest),
         )
-    left = _lay_out(*before, scratch / "expected")
-    right = _lay_out(*after, scratch / "actual")
-    try:
-        return compare_files(left, right, subject=expected.name, tolerance=rule.tolerance)
-    finally:
-        left.unlink(missing_ok=True)
-        right.unlink(missing_ok=True)
-
-
-def _lay_out(store: DirectoryStore, artifact: Artifact, folder: Path) -> Path:
-    """A verified private copy of the content under its own file name: recognisers look at names too."""
-    assert artifact.digest is not None
-    target = folder / Path(artifact.name).name
-    target.unlink(missing_ok=True)
-    store.get(artifact.digest, target)
-    return target
+    left, right = before.lay_out(scratch / "expected"), after.lay_out(scratch / "actual")
+    return compare_files(left, right, subject=expected.name, tolerance=rule.tolerance)
 
 
 def _is_executable(artifact: Artifact) -> bool:

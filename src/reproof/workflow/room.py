@@ -34,7 +34,6 @@ from reproof.workflow.provision import Original, Provision, provide_again
 from reproof.workflow.restore import Restored, Sources, restore_materials
 from reproof.workflow.run import complete, now
 
-
 #: Recorded variables that a re-run does not get: they load code from outside the room, or only slow it.
 NOT_REPLAYED = frozenset(
     {

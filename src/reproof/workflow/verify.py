@@ -176,10 +176,7 @@ def _one(room: Room, expected: Side, policy: Policy, number: int, emit: Emit) ->
 
 
 def _scratch(room: Room) -> Path:
-    folder = room.folder / "compare"
-    for name in ("expected", "actual"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    return folder
+    return room.folder / "compare"
 
 
 def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here

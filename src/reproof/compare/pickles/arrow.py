@@ -38,9 +38,11 @@ def fold_array(node: Call) -> Arrow | None:
     if name is None or held is None:
         return None
     try:
-        return _fold(Arrow(type_, length, f"offset {offset}"), name, held, offset)
+        made = _fold(Arrow(type_, length, f"offset {offset}"), name, held, offset)
     except (ValueError, IndexError):
         return None
+    missing = 0 if made is None or made.valid is None else length - int(made.valid.sum())
+    return made if nulls in (-1, missing) else None
 
 
 def _name(node: Any) -> str | None:

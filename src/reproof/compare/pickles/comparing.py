@@ -95,13 +95,11 @@ class Sides:
 
     def add(self, place: Place, outcome: Outcome, summary: str, **more: Any) -> None:
         """Note a difference at `place`."""
-        texts = {name: _printable(more[name]) for name in ("expected", "actual") if name in more}
-        subject = self.subject(place)
-        self.parts.add(
-            Difference(
-                subject=subject, outcome=outcome, summary=_printable(summary) or "", **{**more, **texts}
-            )
-        )
+        for name in ("expected", "actual"):
+            if name in more:
+                more[name] = _printable(more[name])
+        subject, words = self.subject(place), _printable(summary) or ""
+        self.parts.add(Difference(subject=subject, outcome=outcome, summary=words, **more))
 
     def subject(self, place: Place) -> str:
         """The name of `place` for people."""

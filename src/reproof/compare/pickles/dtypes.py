@@ -33,9 +33,18 @@ def read_dtype(node: Any, depth: int = 0) -> np.dtype[Any] | None:
     if state is None or len(state) not in (8, 9) or state[0] not in (3, 4) or state[1] not in ("<", ">", "|"):
         return None
     try:
-        return _build(given[0], state, depth)
+        built = _build(given[0], state, depth)
     except (TypeError, ValueError, OverflowError):
         return None
+    return built if built is not None and _is_as_written(built, given[0], state) else None
+
+
+def _is_as_written(layout: np.dtype[Any], code: str, state: list[Any]) -> bool:
+    """Whether NumPy writes the same code, size, alignment and flags for this type."""
+    reduced: Any = layout.__reduce__()
+    written, own = reduced[1][0], reduced[2]
+    is_same = own[0] == state[0] and tuple(own[5:8]) == tuple(state[5:8])
+    return bool(written == code and len(own) == len(state) and is_same)
 
 
 def _items(node: Any) -> list[Any] | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WRAPPERS = ("joblib.numpy_pickle.NumpyArrayWrapper",)
 
 _EXPECTED = {"subclass", "shape", "order", "dtype", "allow_mmap"}
+_JOBLIB_ALIGNMENT = 16
 _ALIGNMENT = "numpy_array_alignment_bytes"
 
 
@@ -75,7 +76,11 @@ def _skip_padding(machine: Machine, alignment: Any, position: int) -> int:
         raise ContentError("an array of joblib has no readable description")
     length = machine.data[position]
     padding = machine.data[position + 1 : position + 1 + length]
-    if length != alignment - (position + 1) % alignment or bytes(padding) != b"\xff" * length:
+    if (
+        alignment != _JOBLIB_ALIGNMENT
+        or length != alignment - (position + 1) % alignment
+        or bytes(padding) != b"\xff" * length
+    ):
         machine.note(f"padding of an array that joblib does not write, at {position}")
     return position + 1 + length
 

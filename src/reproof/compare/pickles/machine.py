@@ -164,6 +164,7 @@ class Machine(Containers):
                 raise ContentError("the pickle is damaged: an array within a frame")
             end = joblib_arrays.read_inline(self, target, position)
             self._outside_from, self._exempt, self._frame_end = end, 0, math.inf
+            self._after_array = True
             return end
         return position
 

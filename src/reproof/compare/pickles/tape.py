@@ -44,6 +44,7 @@ class Tape:
         self._frame_end: float = math.inf
         self._outside_from: int | None = None
         self._exempt = 0
+        self._after_array = False
 
     def note(self, anomaly: str) -> None:
         """Remember something that no pickler writes."""
@@ -65,9 +66,12 @@ class Tape:
             self._check_outside(position)
 
     def _check_outside(self, position: int) -> None:
-        if self._outside_from is not None and position - self._outside_from - self._exempt >= _SMALL_FRAME:
-            self.note("opcodes outside of frames")
-        self._outside_from = None
+        if self._outside_from is not None:
+            loose = position - self._outside_from - self._exempt
+            # a frame only ends early for something large, behind which little may be left
+            if loose >= _SMALL_FRAME or (loose > 0 and not self._exempt and not self._after_array):
+                self.note("opcodes outside of frames")
+        self._outside_from, self._after_array = None, False
 
     def _op_frame(self, position: int) -> int:
         if self._frame_end != math.inf:

@@ -8,7 +8,7 @@ what is no data is sorted out, and lines are made, for a whole batch at once.
 import os
 import sys
 from _collections import deque
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from time import monotonic
 
 import _reproof_imports as imports
@@ -19,7 +19,7 @@ LIMIT = 200_000
 
 _PROMPT = 256  # files of a process that are told at once; later ones may wait for a batch
 _BATCH = 256
-_PATIENCE = 0.2  # seconds, until the next file at the latest
+_PATIENCE = 0.2  # seconds; looked at with every sixteenth file
 _COMPILED = "/__pycache__/"
 
 #: Events that are rare, and what tells of them.
@@ -43,7 +43,7 @@ quiet = set()
 
 _seen = {}  # "r", "w" or "rw": paths
 _pending = deque()  # arguments of the events: path, mode, flags
-_counts = {"told": 0, "due": 0.0, "batch": 1, "later": _BATCH}
+_counts = {"told": 0, "due": 0.0, "batch": 1, "later": _BATCH, "lock": allocate_lock()}
 _places = {}  # folder: whether files in it are data, as they stand
 _READ = frozenset((os.O_RDONLY | os.O_CLOEXEC, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY))  # the usual flags
 _ignored = [()]
@@ -61,7 +61,7 @@ def forget():
     """In a forked child: nothing was opened yet; what waits is the parent's to tell."""
     _pending.clear()
     _forget_files()
-    _counts["told"] = 0
+    _counts.update(told=0, lock=allocate_lock())
     promptly()
 
 
@@ -84,7 +84,8 @@ def _hook():
             if event == "open":
                 if not quiet or get_ident() not in quiet:
                     append(args)
-                    if len(pending) >= counts["batch"] or clock() > counts["due"]:
+                    waiting = len(pending)
+                    if waiting >= counts["batch"] or (not waiting & 15 and clock() > counts["due"]):
                         lines.flush()
             elif event == "import":
                 if args[3] is not None:  # None when a shared library is about to be loaded
@@ -95,6 +96,7 @@ def _hook():
                 _reproof_events.noticed(event, args)
             elif event == "os.chdir":
                 lines.flush()  # while relative paths still mean what they meant
+                _forget_files()
         except Exception as error:
             lines.failed("audit event %s" % event, repr(error))
 
@@ -102,30 +104,39 @@ def _hook():
 
 
 def _told():
-    """The lines for what waits."""
-    if not _pending:
+    """The lines for what waits; nothing while another thread is at it."""
+    lock = _counts["lock"]
+    if not _pending or not lock.acquire(False):
         return ""
-    if _counts["told"] > LIMIT:
-        _pending.clear()
-        return ""
-    found = {"r": [], "w": [], "rw": []}
-    read, seen, next_one, known = found["r"], _seen["r"], _pending.popleft, _places.get
     try:
-        while True:
-            path, mode, flags = next_one()
-            if path in seen and not flags & 3:
-                continue
-            if flags in _READ and path.__class__ is str and known(path.rpartition("/")[0]):
-                seen.add(path)
-                read.append(path)
-            else:
-                _sort(path, mode, flags, found)
-    except IndexError:
-        pass  # also when another thread has taken the rest
+        if _counts["told"] > LIMIT:
+            _pending.clear()
+            return ""
+        found = _sorted([_pending.popleft() for _ in range(len(_pending))])
+        _counts["due"] = monotonic() + _PATIENCE
+        return "".join([_lines_of(how, paths) for how, paths in found.items() if paths])
     except Exception as error:
-        lines.failed("files", repr(error))
-    _counts["due"] = monotonic() + _PATIENCE
-    return "".join([_lines_of(how, paths) for how, paths in found.items() if paths])
+        reason = {"subject": "files", "reason": repr(error)}
+        return lines.line("failed", reason)
+    finally:
+        lock.release()
+
+
+def _sorted(batch):
+    """Paths by mode, without those that are no data or were told before."""
+    found = {"r": [], "w": [], "rw": []}
+    # Most are plain reads of files in folders that are known: sets decide about all of them at once.
+    plain = {path for path, mode, flags in batch if flags in _READ and mode and path.__class__ is str}
+    fresh = plain - _seen["r"]
+    known = _places.get
+    found["r"] = [path for path in fresh if known(path[: path.rfind("/") + 1])]
+    _seen["r"].update(found["r"])
+    for path in fresh.difference(found["r"]) if len(found["r"]) < len(fresh) else ():
+        _sort(path, "r", os.O_RDONLY, found)
+    for path, mode, flags in batch if len(plain) < len(batch) else ():
+        if not (flags in _READ and mode and path.__class__ is str):
+            _sort(path, mode, flags, found)
+    return found
 
 
 def _lines_of(how, paths):
@@ -134,32 +145,41 @@ def _lines_of(how, paths):
     if _counts["told"] > _PROMPT:
         _counts["batch"] = _counts["later"]
     if len(paths) == 1:
-        text = lines.line("open", {"path": paths[0], "mode": how})
+        text = lines.line("open", {"path": _absolute(paths[0]), "mode": how})
     else:
-        text = lines.line("open", {"paths": lines.Texts(paths), "mode": how})
+        text = lines.line("open", {"folder": _here(), "paths": lines.Texts(paths), "mode": how})
     if before <= LIMIT < _counts["told"]:
         reason = "more than %d different files were opened; the others are not noted" % LIMIT
         text += lines.line("failed", {"subject": "files", "reason": reason})
     return text
 
 
+def _here():
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
+
+
+def _absolute(path):
+    return path if path[:1] == "/" else _here().rstrip("/") + "/" + path
+
+
 def _sort(path, mode, flags, found):
     """Put a path among those found, unless it is no data or was told before."""
     if isinstance(path, int) or flags & os.O_DIRECTORY:
         return
-    path = os.fsdecode(path)
+    given = os.fsdecode(path)
     how = _how(mode, flags)
-    if path[:1] != "/":
-        path = os.getcwd().rstrip("/") + "/" + path
-        if mode is None and how == "r" and not os.path.exists(path):
-            return  # relative to an open folder, which the event does not tell
+    if mode is None and how == "r" and given[:1] != "/" and not os.path.exists(given):
+        return  # relative to an open folder, which the event does not tell
+    path = _absolute(given)
     place = path.rpartition("/")[0]
-    if place not in _places:
-        _places[place] = _is_data(place + "/") and "/.." not in place
-    if not _places[place]:
+    wanted = _places[given[: given.rfind("/") + 1]] = _is_data(place + "/") and "/.." not in place
+    if not wanted:
         path = _meant(path, place, how)
     if path and path not in _seen[how]:
-        _seen[how].add(path)
+        _seen[how].update((path, given))
         found[how].append(path)
 
 
@@ -195,6 +215,7 @@ def _is_data(place):
 
 def _forget_files():
     _seen.update({how: {lines.PATH} for how in ("r", "w", "rw")})
+    _places.clear()
 
 
 def _ignored_places():
