@@ -16,8 +16,10 @@ NEXT = (
     ("reproof show", "what was recorded of the run"),
     ("reproof verify --output-format html -o verdict.html", "the same verdict, as a page"),
     (
-        "sed -i 's/min_samples_leaf: 6/min_samples_leaf: 3/' confs/training.yaml && "
-        "reproof run -P conf_file=confs/training.yaml . ; reproof diff last~1 last",
+        (
+            "sed -i 's/min_samples_leaf: 6/min_samples_leaf: 3/' confs/training.yaml && "
+            "reproof run -P conf_file=confs/training.yaml . ; reproof diff last~1 last"
+        ),
         "what a change of one hyper-parameter moves",
     ),
 )

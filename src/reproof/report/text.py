@@ -59,8 +59,21 @@ class TextRenderer:
 
     def difference(self, difference: Difference, sides: Sides) -> str:
         """One line and the tree below it; the canonicalisations last."""
+        if difference.kind == "records":
+            return self._records(difference, sides)
         row = Row(difference.subject, difference, accepted=False)
         result = self._row(row, (columns(plain(row.name, _TEXT)), 0), sides)
+        result += self._set_aside((difference,))
+        return "\n".join(result) + "\n"
+
+    def _records(self, difference: Difference, sides: Sides) -> str:
+        """Two records: a block for the set-up and one for the results, each thing on a line of its own."""
+        outcome = self._paint.outcome(difference.outcome).rstrip()
+        result = [f"{outcome}: {plain(difference.subject, _TEXT)}"]
+        for branch in cut(difference, _RECORDS).branches:
+            node = branch.difference
+            result += ["", f"{plain(node.subject, _TEXT)}: {plain(node.summary, _TEXT)}"]
+            result += self._tree(branch, 0, sides, margin=2)
         result += self._set_aside((difference,))
         return "\n".join(result) + "\n"
 
@@ -104,14 +117,13 @@ class TextRenderer:
         if row.outcome > Outcome.EQUIVALENT:
             if difference.kind not in {"metric", "status"}:
                 result += self._sides(difference, _INDENT + 2, sides)
-            limits = _RECORDS if difference.kind == "records" else _LIMITS
-            result += self._tree(cut(difference, limits), 1, sides)
+            result += self._tree(cut(difference, _LIMITS), 1, sides)
         if row.accepted and row.outcome > Outcome.EQUIVALENT:
             result.append(" " * (_INDENT + 2) + "accepted by the policy")
         return result
 
-    def _tree(self, branch: Branch, depth: int, sides: Sides) -> list[str]:
-        indent = _INDENT + 2 * depth
+    def _tree(self, branch: Branch, depth: int, sides: Sides, margin: int = _INDENT) -> list[str]:
+        indent = margin + 2 * depth
         result = []
         for child in branch.branches:
             node = child.difference
@@ -119,7 +131,7 @@ class TextRenderer:
             line = f"{plain(label_of(node, branch.difference), _TEXT)}: {plain(summary_of(node), _TEXT)}{outcome}"
             result += wrapped(line, self._width, indent)
             result += self._sides(node, indent + 2, sides)
-            result += self._tree(child, depth + 1, sides)
+            result += self._tree(child, depth + 1, sides, margin)
         if branch.more:
             result.append(" " * indent + branch.more)
         return result

@@ -138,10 +138,9 @@ def _artifacts(
         name = _artifact_name(line, numbers, models)
         try:
             artifacts[name] = _keep(line, name, scratch, store)
-        except OSError as error:
-            omissions.append(
-                Omission(subject=name, reason=f"the logged file could not be kept: {error.strerror}")
-            )
+        except (OSError, StoreError) as error:
+            reason = f"the logged file could not be kept: {error}"
+            omissions.append(Omission(subject=name, reason=reason, hides_results=True))
     return tuple(artifacts[name] for name in sorted(artifacts)), tuple(omissions)
 
 

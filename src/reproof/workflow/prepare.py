@@ -195,7 +195,7 @@ def _entry_point(
         parameters=invocation.parameters,
         command=naming.replace_in(invocation.command),
         argv=("bash", "-c", naming.replace_in(invocation.command)),
-        shell=True,
+        shell=invocation.shell,
         mlproject=mlproject.text if mlproject else None,
         experiment=wishes.experiment,
         run_name=wishes.run_name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import secrets
 import shutil
@@ -253,7 +253,7 @@ def _scratch() -> Iterator[Path]:
 
 def now() -> str:
     """The time, ISO 8601 in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _say_seed(record: Record) -> str:

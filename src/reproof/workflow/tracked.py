@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 from pathlib import Path
@@ -228,6 +228,6 @@ def _status(record: Record) -> Any:
 
 def _milliseconds(started: str) -> int | None:
     try:
-        return int(datetime.datetime.fromisoformat(started).timestamp() * 1000)
+        return int(dt.datetime.fromisoformat(started).timestamp() * 1000)
     except ValueError:
         return None
