@@ -17,6 +17,7 @@ from reproof.compare.torch_storages import Storage, TorchFolder, storage_of
 _MAGIC = 0x1950A86A20F9469CFC6C
 _START = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 KEYS = "torch storage keys"
+_VERSION = 1001
 _MAX_FILES_WITHIN = 100_000
 
 
@@ -52,6 +53,19 @@ class LegacyFile:
         self.content.rest = view[self._read_storages(view, position, big) :]
         self.content.roots = [root]
         self.system = Sequence("list", [version, facts])
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the facts about the system are those of every machine of today."""
+        version, facts = self.system.items
+        sizes = Mapping()
+        sizes.pairs = [("short", 2), ("int", 4), ("long", 4)]
+        if version != _VERSION or not isinstance(facts, Mapping) or len(facts.pairs) != 3:
+            return False
+        (first, protocol), (second, little), (third, held) = facts.pairs
+        names = [first, second, third] == ["protocol_version", "little_endian", "type_sizes"]
+        same = isinstance(held, Mapping) and held.pairs == sizes.pairs
+        return names and protocol == _VERSION and little is True and same
 
     def _resolve(self, key: Any) -> Any:
         parts = key.items if isinstance(key, Sequence) else []
@@ -95,7 +109,7 @@ def torch_folder(check: Callable[[], None]) -> TorchFolder:
         if not is_legacy(data[:64]):
             return None
         inner = LegacyFile(data, check)
-        if len(inner.content.rest) or inner.content.anomalies:
+        if len(inner.content.rest) or inner.content.anomalies or not inner.is_usual:
             return None
         folder.aside.setdefault(KEYS, []).append(inner.keys)
         return inner.content.roots[0]

@@ -103,6 +103,8 @@ def storage_of(key: Any) -> Storage | None:
         return None
     if not isinstance(parts[1], Global) or parts[1].name not in _STORAGES:
         return None
+    if parts[1].module not in ("torch", "torch.storage", "torch.cuda"):
+        return None
     if type(parts[4]) is not int or parts[4] < 0 or type(parts[3]) is not str:
         return None
     return Storage(_STORAGES[parts[1].name], parts[3], parts[4])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from reproof.base.digesting import new_digester
 from reproof.compare.protocol import ContentError, Context, Source
@@ -14,6 +16,10 @@ from reproof.compare.zips import open_member, open_zip, read_zip
 from reproof.model.difference import Difference, Outcome
 
 _CHUNK = 1 << 24
+_LOCAL = struct.Struct("<4s5H3I2H")
+_END = struct.Struct("<4s4H2IH")
+_WIDE = 0xFFFFFFFF  # stands for a size that is in an extra field
+_PADDING = 0x4246  # "FB", before the filler that aligns PyTorch's storages
 
 
 class ZipViews:
@@ -71,6 +77,39 @@ class ZipViews:
         found["zip comments"] = found.get("zip comments", Counter()) + Counter([repr(self._content.comment)])
         return found
 
+    def oddities(self) -> list[str]:
+        """Where the header before a member, or what follows it, contradicts the directory.
+
+        Readers do not care, so that it is no content; but no writer does it either.
+        """
+        found = [] if self._ends_well() else ["the end of the directory"]
+        with self.source.open() as file:
+            for info in self._infos.values():
+                file.seek(info.header_offset)
+                head = file.read(_LOCAL.size)
+                fields = _LOCAL.unpack(head) if len(head) == _LOCAL.size else None
+                if fields is None or not _agrees(fields, info):
+                    found.append(f"the header of `{info.filename[:80]}`")
+                    continue
+                file.seek(fields[9], 1)
+                if not _is_filler(file.read(fields[10]), info.extra):
+                    found.append(f"the extra field of `{info.filename[:80]}`")
+                file.seek(info.compress_size, 1)
+                if info.flag_bits & 8 and not _is_descriptor(file.read(24), info):
+                    found.append(f"what follows `{info.filename[:80]}`")
+        return found
+
+    def _ends_well(self) -> bool:
+        """Whether the record at the very end says what the directory is."""
+        comment = self._archive.comment
+        with self.source.open() as file:
+            file.seek(self.source.size - 22 - len(comment))
+            _, disk, first, here, count, size, start, length = _END.unpack(file.read(22))
+        members, begin = len(self._infos), self._archive.start_dir
+        whole = (disk, first, here, count, start, length) == (0, 0, members, members, begin, len(comment))
+        wide = _WIDE in (size, start) or 0xFFFF in (here, count)
+        return wide or (whole and begin + size + 22 + len(comment) <= self.source.size)
+
     def unowned(self) -> list[str]:
         """Digests of the stretches of bytes that belong to no member."""
         found = []
@@ -103,11 +142,60 @@ def compare_containers(one: ZipViews, two: ZipViews) -> tuple[set[str], list[Dif
     """
     before, after = one.noise(), two.noise()
     names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
-    if one.unowned() == two.unowned():
-        return names, []
-    summary = "bytes that belong to no member differ"
-    hidden = Difference(subject="(between members)", outcome=Outcome.DIFFERENT, summary=summary, kind="zip")
-    return names, [hidden]
+    hidden = []
+    if one.unowned() != two.unowned():
+        summary = "bytes that belong to no member differ"
+        hidden.append(
+            Difference(subject="(between members)", outcome=Outcome.DIFFERENT, summary=summary, kind="zip")
+        )
+    odd = [side.oddities() for side in (one, two)]
+    if odd[0] != odd[1]:
+        reason = f"damaged: {', '.join([*odd[0], *odd[1]][:3])} contradicts the directory"
+        hidden.append(
+            Difference(
+                subject="(directory)",
+                outcome=Outcome.UNKNOWN,
+                summary=reason,
+                kind="zip",
+                evidence={"reason": reason},
+            )
+        )
+    return names, hidden
+
+
+def _agrees(fields: tuple[Any, ...], info: zipfile.ZipInfo) -> bool:
+    """Whether a local header says the same as the directory, as far as it says anything."""
+    _, needed, flags, method, time, date, crc, packed, plain, _, _ = fields
+    year, month, day, hour, minute, second = info.date_time
+    stamp = (hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day)
+    sums = (info.CRC, info.compress_size, info.file_size)
+    told = (crc, packed, plain)
+    later = bool(info.flag_bits & 8) and told in ((0, 0, 0), (0, _WIDE, _WIDE))
+    wide = (crc, packed, plain) == (info.CRC, _WIDE, _WIDE)
+    version = info.extract_version | info.reserved << 8
+    listed = (version, info.flag_bits, info.compress_type, 0)
+    same_head = (needed, flags, method, info.volume) == listed
+    return same_head and (time, date) == stamp and (told == sums or later or wide)
+
+
+def _is_filler(extra: bytes, listed: bytes) -> bool:
+    """Whether an extra field is what the directory has, sizes of large members, or PyTorch's padding."""
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, position)
+        body = extra[position + 4 : position + 4 + length]
+        known = kind == 1 or extra[position : position + 4 + length] in listed
+        if not known and not (kind == _PADDING and not body.strip(b"Z")):
+            return False
+        position += 4 + length
+    return position == len(extra)
+
+
+def _is_descriptor(data: bytes, info: zipfile.ZipInfo) -> bool:
+    """Whether `data` begins with the sums of a member, as streaming writers put them behind it."""
+    sums = (info.CRC, info.compress_size, info.file_size)
+    forms = [struct.pack("<3I", *sums) if max(sums) < _WIDE else b"", struct.pack("<IQQ", *sums)]
+    return any(form and data.startswith((form, b"PK\x07\x08" + form)) for form in forms)
 
 
 def has_members(source: Source, *names: str) -> bool:

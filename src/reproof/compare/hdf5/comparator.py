@@ -27,7 +27,7 @@ from reproof.compare.pickles.comparing import Sides
 from reproof.compare.pickles.folding import Folder
 from reproof.compare.pickles.nodes import Mapping, Raw, Sequence
 from reproof.compare.protocol import ContentError, Context, LimitError, Source
-from reproof.model.difference import Difference
+from reproof.model.difference import Difference, Outcome
 
 _MAX_OBJECTS = 100_000
 _FILL = 0x05
@@ -67,6 +67,12 @@ class Hdf5Comparator:
             sides.compare(readers[0].read(), readers[1].read())
             if readers[0].times != readers[1].times:
                 sides.names.add("times of HDF5 objects")
+            elif readers[0].places != readers[1].places or len(one) != len(two):
+                sides.names.add("layout of the HDF5 file")
+            elif sides.parts.outcome <= Outcome.EQUIVALENT:
+                reason = "its objects are the same and lie at the same places, but other bytes differ"
+                sides.add((None, "text", "(structure)"), Outcome.UNKNOWN, reason, kind="hdf5",
+                          evidence={"reason": reason})  # fmt: skip
             sides.finish()
             return conclude(sides, subject, self.name)
 
@@ -79,6 +85,7 @@ class _Reader:
         self._context = context
         self._made = Mapping()
         self.times: list[bytes] = []
+        self.places: list[tuple[int, int]] = []
 
     def read(self) -> Mapping:
         """Groups, datasets and attributes by their paths.
@@ -88,7 +95,9 @@ class _Reader:
             LimitError: It has too many objects.
         """
         try:
-            self._walk(File(self._view))
+            file = File(self._view)
+            self._walk(file)
+            self.places = file.places()
         except (struct.error, IndexError, KeyError):
             raise ContentError("the HDF5 file is damaged") from None
         return self._made

@@ -51,6 +51,7 @@ class File:
         """
         self.view = view
         self.heaps: dict[int, dict[int, memoryview]] = {}
+        self.taken: list[tuple[int, int]] = [(0, 48)]
         self._nodes = 0
         if bytes(view[:8]) != MAGIC or len(view) < 48:
             raise ContentError("it does not begin like an HDF5 file")
@@ -68,7 +69,18 @@ class File:
         """`length` bytes at `start`; raises ContentError when they are not there."""
         if start < 0 or length < 0 or start + length > len(self.view):
             raise ContentError("an address leads out of the HDF5 file")
+        self.taken.append((start, start + length))
         return self.view[start : start + length]
+
+    def places(self) -> list[tuple[int, int]]:
+        """The stretches that were read, neighbours joined."""
+        joined: list[tuple[int, int]] = []
+        for start, end in sorted(self.taken):
+            if joined and start <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+            else:
+                joined.append((start, end))
+        return joined
 
     def u64(self, at: int) -> int:
         """The number at `at`."""
