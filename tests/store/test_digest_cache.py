@@ -171,7 +171,7 @@ def test_a_folder_is_known_until_anything_in_it_changes(place: Path, cache: Dige
         return facts.blake3
 
     first = check()
-    assert cache._run("SELECT count(*) FROM folders", ()) == [(1,)]
+    assert cache._run("SELECT count(*) FROM sets", ()) == [(1,)]
     assert check() == first
     for change in (
         lambda: (folder / "b").chmod(0o755),

@@ -15,7 +15,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -38,8 +38,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     device INTEGER, inode INTEGER, algorithm TEXT, size INTEGER, mtime INTEGER, ctime INTEGER,
     digest BLOB, PRIMARY KEY (device, inode, algorithm)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS folders (
-    device INTEGER, inode INTEGER, state BLOB, facts BLOB, PRIMARY KEY (device, inode)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sets (subject TEXT PRIMARY KEY, state BLOB, facts BLOB) WITHOUT ROWID;
 """
 _VERSION = 1
 _LOOK_UP = "SELECT algorithm, digest FROM files WHERE device=? AND inode=? AND size=? AND mtime=? AND ctime=?"
@@ -129,23 +128,40 @@ class DigestCache:
         Raises:
             MaterialError: See :func:`reproof.store.manifest.describe_folder`.
         """
-        before = _state_of_folder(folder)
-        if (facts := self._known_folder(before)) is not None:
-            return facts
-        unsettled = self._unsettled
-        manifest = describe_folder(folder, md5=True, digesting=self.digest_files)
-        facts = FolderFacts(
-            blake3=identity(manifest).value,
-            dvc_id=dvc_id(manifest) or "",
-            size=manifest.size,
-            files=manifest.files,
-        )
-        # Each file's state can be believed, and none of it moved since before the first was read.
-        if before is not None and self._unsettled == unsettled and _state_of_folder(folder) == before:
-            self._run(
-                "INSERT OR REPLACE INTO folders VALUES (?,?,?,?)", (*before, msgspec.msgpack.encode(facts))
+
+        def compute() -> bytes:
+            manifest = describe_folder(folder, md5=True, digesting=self.digest_files)
+            facts = FolderFacts(
+                blake3=identity(manifest).value,
+                dvc_id=dvc_id(manifest) or "",
+                size=manifest.size,
+                files=manifest.files,
             )
-        return facts
+            return msgspec.msgpack.encode(facts)
+
+        found = self.recall(f"folder {folder}", lambda: _state_of_folder(folder), compute)
+        return msgspec.msgpack.decode(found, type=FolderFacts)
+
+    def recall(self, subject: str, state: Callable[[], bytes | None], compute: Callable[[], bytes]) -> bytes:
+        """What `compute` said of many files at once, as long as their state is the same.
+
+        Args:
+            subject: What it is said of.
+            state: Everything that tells whether a file changed, such as :func:`state_of_files`; None
+                where that cannot be had.
+            compute: Reads the files, through :meth:`digest_files` of this cache alone.
+        """
+        before = state()
+        if before is not None:
+            rows = self._run("SELECT facts FROM sets WHERE subject=? AND state=?", (subject, before))
+            if rows:
+                return bytes(rows[0][0])
+        unsettled = self._unsettled
+        found = compute()
+        # Each file's state can be believed, and none of it moved since before the first was read.
+        if before is not None and self._unsettled == unsettled and state() == before:
+            self._run("INSERT OR REPLACE INTO sets VALUES (?,?,?)", (subject, before, found))
+        return found
 
     def _known(self, path: str, algorithms: tuple[str, ...]) -> dict[str, str] | None:
         if self._database is None:
@@ -156,15 +172,6 @@ class DigestCache:
             return None  # reading it tells why
         digests = {name: value.hex() for name, value in self._run(_LOOK_UP, _state(status))}
         return {name: digests[name] for name in algorithms} if digests.keys() >= set(algorithms) else None
-
-    def _known_folder(self, state: tuple[int, int, bytes] | None) -> FolderFacts | None:
-        if state is None:
-            return None
-        rows = self._run("SELECT facts FROM folders WHERE device=? AND inode=? AND state=?", state)
-        try:
-            return msgspec.msgpack.decode(rows[0][0], type=FolderFacts) if rows else None
-        except msgspec.DecodeError:
-            return None
 
     def _read(self, path: str, algorithms: tuple[str, ...]) -> _Read:
         """Digest a file; its state counts only when it stayed the same and is old enough."""
@@ -242,7 +249,7 @@ class DigestCache:
     def _prepare(database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
-            database.executescript("DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS folders;")
+            database.executescript("DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS sets;")
         if version != _VERSION:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(_SCHEMA)
@@ -253,7 +260,7 @@ class DigestCache:
         for ending in ("", "-wal", "-shm"):
             Path(f"{self._place}{ending}").unlink(missing_ok=True)
 
-    def _run(self, statement: str, values: tuple[int | bytes, ...]) -> list[tuple[Any, ...]]:
+    def _run(self, statement: str, values: tuple[int | str | bytes, ...]) -> list[tuple[Any, ...]]:
         """Rows of a statement; none, and no further use of the database, when it fails."""
         import sqlite3
 
@@ -308,14 +315,22 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _state_of_folder(folder: Path) -> tuple[int, int, bytes] | None:
-    """Device and inode of a folder, and a digest of all that `lstat` says of everything below it.
+def state_of_files(paths: Iterable[str]) -> bytes | None:
+    """A digest of all that `stat` says of files; None where one of them is not there."""
+    try:
+        lines = [f"{path}\0{_state(os.stat(path))}\n" for path in paths]  # noqa: PTH116  # exact text
+    except OSError:
+        return None
+    return _digest_of(lines)
+
+
+def _state_of_folder(folder: Path) -> bytes | None:
+    """A digest of all that `lstat` says of everything below a folder.
 
     Of what is behind a symlink too, because DVC's id counts it. None where that cannot be read.
     """
-    digester = new_digester("blake3")
+    parts: list[bytes] = []
     try:
-        top = folder.stat()
         pending = [os.fspath(folder)]
         while pending:
             with os.scandir(pending.pop()) as found:
@@ -331,10 +346,16 @@ def _state_of_folder(folder: Path) -> tuple[int, int, bytes] | None:
                     pending.append(entry.path)
                 elif stat.S_ISLNK(status.st_mode):
                     lines.append(_behind(entry.path))
-            digester.update("".join(lines).encode("utf-8", "surrogateescape"))
+            parts.append(_digest_of(lines))
     except OSError:
         return None
-    return _signed(top.st_dev), _signed(top.st_ino), digester.digest()
+    return _digest_of([part.hex() for part in parts])
+
+
+def _digest_of(lines: list[str]) -> bytes:
+    digester = new_digester("blake3")
+    digester.update("".join(lines).encode("utf-8", "surrogateescape"))
+    return bytes(digester.digest())
 
 
 def _behind(path: str) -> str:
