@@ -320,7 +320,7 @@ def test_jpeg_says_whether_pixels_were_decoded(pair: Pair) -> None:
         FINE[:2] + FINE[-2:],
         FINE[:2] + b"\xff\xe0\0\1",
         FINE[:2] + b"\xff\xe0\xff\xff",
-        FINE[:2] + b"junk" + FINE[2:],
+        FINE[:20] + b"junk" + FINE[20:],
         jpeg(FINE, segment(0xC0, b"")),
         b"\xff\xd8\xff" * 1000,
     ],

@@ -69,6 +69,12 @@ TABLE: tuple[Entry, ...] = (
     Entry("pdf", "reproof.compare.pdf:PdfComparator", magics=(b"%PDF-",)),
     Entry("svg", "reproof.compare.svg:SvgComparator", magics=(b"<", b"\xef\xbb\xbf<"), suffixes=(".svg",)),
     Entry("csv", "reproof.compare.csv_tables:CsvComparator", suffixes=(".csv", ".tsv", ".tab", ".psv")),
+    Entry("parquet", "reproof.compare.parquet:ParquetComparator", magics=(b"PAR1",)),
+    Entry(
+        "arrow",
+        "reproof.compare.arrow_files:ArrowComparator",
+        magics=(b"ARROW1\0\0", b"\xff\xff\xff\xff"),
+    ),
     Entry("npy", "reproof.compare.arrays:NpyComparator", magics=(b"\x93NUMPY",)),
     Entry(
         "npz",

@@ -204,16 +204,15 @@ def clipped(text: str) -> str:
 
 
 def changed_part(
-    subject: str, summary: str, expected: str | None = None, actual: str | None = None
+    subject: str,
+    summary: str,
+    expected: str | None = None,
+    actual: str | None = None,
+    outcome: Outcome = Outcome.DIFFERENT,
 ) -> Difference:
-    """A part of the schema that differs."""
+    """A part of the schema that differs, or a column that cannot be compared."""
     return Difference(
-        subject=subject,
-        outcome=Outcome.DIFFERENT,
-        summary=summary,
-        kind="schema",
-        expected=expected,
-        actual=actual,
+        subject=subject, outcome=outcome, summary=summary, kind="schema", expected=expected, actual=actual
     )
 
 

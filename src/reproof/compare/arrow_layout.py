@@ -1,0 +1,231 @@
+"""Arrow arrays as plain values: without offsets, views, dictionaries, runs and what nulls hide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reproof.compare.protocol import ContentError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The top level of an array.
+
+    Attributes:
+        valid: For each row whether it has a value; None when all have.
+        lengths: Items of each row of lists, bytes of each text (0 for nulls); None for others.
+        bits: The values of fixed width as unsigned integers, or as rows of bytes (0 where null).
+        children: Arrays of the items of lists, of the fields of structs, or of the bytes of texts.
+    """
+
+    valid: np.ndarray | None
+    lengths: np.ndarray | None = None
+    bits: np.ndarray | None = None
+    children: tuple[Any, ...] = ()
+
+
+def plain_type(kind: pa.DataType, depth: int = 0) -> pa.DataType:
+    """The type without what only says how values lie: widths of offsets and indexes, views, item names."""
+    import pyarrow as pa
+
+    types = pa.types
+    if depth > MAX_DEPTH:
+        raise ContentError("a type is nested too deeply")
+    if types.is_string(kind) or types.is_large_string(kind) or _is(kind, "is_string_view"):
+        return pa.large_string()
+    if types.is_binary(kind) or types.is_large_binary(kind) or _is(kind, "is_binary_view"):
+        return pa.large_binary()
+    if types.is_map(kind):
+        key = plain_type(kind.key_type, depth + 1)
+        return pa.map_(key, plain_type(kind.item_type, depth + 1), keys_sorted=kind.keys_sorted)
+    if (
+        types.is_list(kind)
+        or types.is_large_list(kind)
+        or _is(kind, "is_list_view")
+        or _is(kind, "is_large_list_view")
+    ):
+        return pa.large_list(_plain_item(kind.value_field, depth))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_plain_item(kind.value_field, depth), kind.list_size)
+    if types.is_struct(kind):
+        fields = [kind.field(number) for number in range(kind.num_fields)]
+        return pa.struct([each.with_type(plain_type(each.type, depth + 1)) for each in fields])
+    if types.is_dictionary(kind):
+        return pa.dictionary(pa.int64(), plain_type(kind.value_type, depth + 1), ordered=kind.ordered)
+    if _is(kind, "is_run_end_encoded"):
+        return plain_type(kind.value_type, depth + 1)
+    return kind
+
+
+def flatten(array: pa.Array, depth: int = 0) -> Flat:
+    """Take the top level off an array.
+
+    Raises:
+        ContentError: The type is not known here, or nested too deeply.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if depth > MAX_DEPTH:
+        raise ContentError("values are nested too deeply")
+    kind = array.type
+    valid = np.asarray(array.is_valid()) if array.null_count else None
+    if pa.types.is_null(kind):
+        return Flat(np.zeros(len(array), bool))
+    if is_text(kind):
+        lengths, data = _text_parts(array, valid)
+        return Flat(valid, lengths, children=(pa.array(data),))
+    if pa.types.is_struct(kind):
+        return Flat(valid, children=tuple(bare(child) for child in _fields(array, valid)))
+    if pa.types.is_large_list(kind) or pa.types.is_map(kind) or pa.types.is_fixed_size_list(kind):
+        lengths = _list_lengths(array, valid)
+        return Flat(valid, lengths, children=(bare(array.flatten()),))
+    return Flat(valid, bits=bits_of(array, valid))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether rows are texts or bytes of any length, with offsets of 64 bits."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_large_string(kind) or pa.types.is_large_binary(kind))
+
+
+def pa_array(values: np.ndarray) -> pa.Array:
+    """An Arrow array of what is in a NumPy array."""
+    import pyarrow as pa
+
+    return pa.array(values)
+
+
+def _is(kind: pa.DataType, name: str) -> bool:
+    """Types that not every supported version of pyarrow knows."""
+    import pyarrow as pa
+
+    test = getattr(pa.types, name, None)
+    return test is not None and bool(test(kind))
+
+
+def _plain_item(item: pa.Field, depth: int) -> pa.Field:
+    return item.with_name("item").with_type(plain_type(item.type, depth + 1)).remove_metadata()
+
+
+def bare(array: pa.Array) -> pa.Array:
+    """The values without extension types, dictionaries and runs, with offsets of 64 bits."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for _ in range(MAX_DEPTH):
+        kind = array.type
+        if isinstance(kind, pa.BaseExtensionType):
+            array = array.storage
+        elif pa.types.is_dictionary(kind):
+            array = array.dictionary_decode()
+        elif _is(kind, "is_run_end_encoded"):
+            array = pc.run_end_decode(array)
+        else:
+            break
+    wanted = _shallow(array.type)
+    return array if wanted == array.type else array.cast(wanted)
+
+
+def _shallow(kind: pa.DataType) -> pa.DataType:
+    """The type with 64-bit offsets at its top level."""
+    import pyarrow as pa
+
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is(kind, "is_string_view"):
+        return pa.large_string()
+    if pa.types.is_binary(kind) or _is(kind, "is_binary_view"):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or _is(kind, "is_list_view") or _is(kind, "is_large_list_view"):
+        return pa.large_list(kind.value_field)
+    return kind
+
+
+def _fields(array: pa.Array, valid: np.ndarray | None) -> list[pa.Array]:
+    """The fields of structs, null where the struct is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    fields = [array.field(number) for number in range(array.type.num_fields)]
+    if valid is None:
+        return fields
+    absent = pa.array(~valid)
+    return [
+        each if pa.types.is_null(each.type) else pc.if_else(absent, pa.scalar(None, each.type), each)
+        for each in map(bare, fields)
+    ]
+
+
+def _text_parts(array: pa.Array, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths and bytes of texts; those that stand in the place of nulls are left out."""
+    import numpy as np
+
+    _, offsets, data = array.buffers()
+    ends = (
+        np.frombuffer(offsets, np.int64, len(array) + 1, 8 * array.offset)
+        if len(array)
+        else np.zeros(1, np.int64)
+    )
+    lengths = np.diff(ends)
+    raw = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    if (lengths < 0).any() or ends[0] < 0 or ends[-1] > len(raw):
+        raise ContentError("the places of texts are damaged")
+    part = raw[ends[0] : ends[-1]]
+    if valid is not None and (lengths[~valid] > 0).any():
+        part = part[np.repeat(valid, lengths)]
+        lengths = np.where(valid, lengths, 0)
+    return lengths, part
+
+
+def _list_lengths(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(array.type):
+        lengths = np.full(len(array), array.type.list_size, np.int64)
+        return lengths if valid is None else np.where(valid, lengths, 0)
+    import pyarrow.compute as pc
+
+    found: np.ndarray = np.asarray(pc.fill_null(pc.list_value_length(array), 0)).astype(np.int64)
+    return found
+
+
+def bits_of(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
+    """The bits of values of fixed width: unsigned integers, or rows of bytes for other widths.
+
+    Where `valid` says that there is no value they are 0.
+
+    Raises:
+        ContentError: Values of this type have no fixed width.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_boolean(kind):
+        array = array.cast(pa.uint8())
+        kind = array.type
+    try:
+        width = kind.bit_width
+    except ValueError:
+        raise ContentError(f"values of the type {kind} cannot be compared") from None
+    if width % 8 or kind.num_fields or len(array.buffers()) != 2:
+        raise ContentError(f"values of the type {kind} cannot be compared")
+    size = width // 8
+    buffer = array.buffers()[1]
+    if not len(array) or not size:
+        return np.zeros((len(array), size), np.uint8)
+    raw = np.frombuffer(buffer, np.uint8, len(array) * size, array.offset * size)
+    found = raw.view(f"<u{size}") if size in {1, 2, 4, 8} else raw.reshape(-1, size)
+    if valid is None:
+        return found
+    cleared: np.ndarray = found.copy()
+    cleared[~valid] = 0
+    return cleared
