@@ -58,8 +58,8 @@ class _Sections:
 
     def __init__(self) -> None:
         self.model: dict[str, Any] = {
-            "header": {},
             "trees": [],
+            "header": {},
             "importances": [],
             "parameters": {},
             "end": [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from reproof.compare.bytewise import equal_bytes
 from reproof.compare.hdf5.structure import (
     ATTRIBUTE,
     ATTRIBUTE_INFO,
@@ -69,7 +70,7 @@ class Hdf5Comparator:
                 sides.names.add("times of HDF5 objects")
             elif readers[0].places != readers[1].places or len(one) != len(two):
                 sides.names.add("layout of the HDF5 file")
-            elif sides.parts.outcome <= Outcome.EQUIVALENT:
+            elif sides.parts.outcome <= Outcome.EQUIVALENT and not equal_bytes(expected, actual):
                 reason = "its objects are the same and lie at the same places, but other bytes differ"
                 sides.add((None, "text", "(structure)"), Outcome.UNKNOWN, reason, kind="hdf5",
                           evidence={"reason": reason})  # fmt: skip

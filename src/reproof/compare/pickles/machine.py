@@ -163,8 +163,7 @@ class Machine(Containers):
             if self._frame_end not in (math.inf, position):
                 raise ContentError("the pickle is damaged: an array within a frame")
             end = joblib_arrays.read_inline(self, target, position)
-            self._outside_from, self._exempt, self._frame_end = end, 0, math.inf
-            self._after_array = True
+            self._outside_from, self._exempt, self._large, self._frame_end = end, 0, 1, math.inf
             return end
         return position
 

@@ -130,12 +130,17 @@ def names(
         sides.names.add(_ORDER)
     for name, value in one.items():
         inner = (place, "attribute", name)
-        if name not in two:
+        if name in two:
+            if _may_differ(value, two[name]):
+                yield inner, value, two[name], rules.attribute_rule(module, name)
+        elif rules.is_cache(module, name):
+            sides.names.add(rules.CACHE)
+        else:
             sides.one_sided(inner, value, gone=True)
-        elif _may_differ(value, two[name]):
-            yield inner, value, two[name], rules.attribute_rule(module, name)
     for name, value in two.items():
-        if name not in one:
+        if name not in one and rules.is_cache(module, name):
+            sides.names.add(rules.CACHE)
+        elif name not in one:
             sides.one_sided((place, "attribute", name), value, gone=False)
 
 

@@ -109,3 +109,11 @@ def attribute_rule(module: str, name: str) -> Rule | None:
     if module in _SEARCHES:
         return {"refit_time_": _REFIT, "cv_results_": _RESULTS}.get(name)
     return None
+
+
+def is_cache(module: str, name: str) -> bool:
+    """Whether an attribute is only there when somebody has asked for it, and follows from the others."""
+    return module.startswith("scipy.sparse.") and name in ("_has_canonical_format", "_has_sorted_indices")
+
+
+CACHE = "cached flags of sparse matrices"

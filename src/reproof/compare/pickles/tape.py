@@ -44,7 +44,7 @@ class Tape:
         self._frame_end: float = math.inf
         self._outside_from: int | None = None
         self._exempt = 0
-        self._after_array = False
+        self._large = 0
 
     def note(self, anomaly: str) -> None:
         """Remember something that no pickler writes."""
@@ -56,7 +56,7 @@ class Tape:
     def _end_frame(self, position: int) -> None:
         if position != self._frame_end:
             raise ContentError("the pickle is damaged: an opcode crosses the end of a frame")
-        self._frame_end, self._outside_from, self._exempt = math.inf, position, 0
+        self._frame_end, self._outside_from, self._exempt, self._large = math.inf, position, 0, 0
 
     def _leave(self, position: int) -> None:
         """At STOP: the frame must end here too."""
@@ -68,10 +68,10 @@ class Tape:
     def _check_outside(self, position: int) -> None:
         if self._outside_from is not None:
             loose = position - self._outside_from - self._exempt
-            # a frame only ends early for something large, behind which little may be left
-            if loose >= _SMALL_FRAME or (loose > 0 and not self._exempt and not self._after_array):
+            # a frame only ends early for something large, behind which there may be too little for another
+            if loose > (_SMALL_FRAME - 1) * self._large:
                 self.note("opcodes outside of frames")
-        self._outside_from, self._after_array = None, False
+        self._outside_from = None
 
     def _op_frame(self, position: int) -> int:
         if self._frame_end != math.inf:

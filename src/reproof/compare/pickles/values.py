@@ -93,6 +93,7 @@ class Values(Tape):
         else:
             self._stack.append(Raw("text", taken))
             self._exempt += head + length
+            self._large += 1
         return position + length
 
     def _bytes(self, kind: str, position: int, length: int, head: int) -> int:
@@ -101,6 +102,7 @@ class Values(Tape):
         self.weight += 300
         if length >= _UNFRAMED:
             self._exempt += head + length
+            self._large += 1
         return position + length
 
     def _op_short_binunicode(self, position: int) -> int:
