@@ -169,7 +169,7 @@ def commands_for(
     return commands
 
 
-def calibrate(script: str, folder: Path, env: dict[str, str], seconds: float) -> int:
+def calibrate(folder: Path, env: dict[str, str], seconds: float) -> int:
     """How much work a bare run does in about `seconds`."""
     amount = 10
     while True:
@@ -184,7 +184,7 @@ def bench_training(
 ) -> None:
     folder = root / case
     make_project(folder, script)
-    amount = calibrate(script, folder, env, options.seconds)
+    amount = calibrate(folder, env, options.seconds)
     figures = interleave(commands_for(amount, log=case == "mlflow"), folder, env, options.rounds)
     for name, figure in figures.items():
         tell(case=case, command=name, rounds=options.rounds, **figure)

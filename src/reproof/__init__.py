@@ -28,7 +28,7 @@ _PLACES = {
     "verify": "reproof.workflow.library",
 }
 
-__all__ = sorted(_PLACES)
+__all__ = [*_PLACES]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from projects import PLAIN, Project, user_environment
 
 
 @pytest.fixture
-def make_project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
+def make_project(tmp_path: Path) -> Callable[..., Project]:
     """Makes projects; the files are given as name to text."""
     home = tmp_path / "home"
     home.mkdir()
@@ -24,7 +25,7 @@ def make_project(tmp_path: Path) -> Iterator[Callable[..., Project]]:
             project.commit()
         return project
 
-    yield make
+    return make
 
 
 @pytest.fixture

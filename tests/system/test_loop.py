@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
 from projects import Project
 
 RUN = ("run", "--env-manager", "local")
@@ -178,7 +179,7 @@ def test_show_and_list(plain: Project) -> None:
 def test_repeat_and_keep(plain: Project) -> None:
     plain.reproof(*RUN, "--", "python", "train.py", expect=0)
     verdict = plain.verify("--repeat", "2", "--keep", "--isolation", "process", expect=0)
-    assert os.path.isdir(verdict["room"])
+    assert Path(verdict["room"]).is_dir()
     assert {"re-run 1", "re-run 2"} <= set(verdict["seconds"])
 
 

@@ -73,7 +73,7 @@ class Naming(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def escape(name: str) -> str:
-    """A file name that JSON can hold: bytes that are no UTF-8 (lone surrogates) as ``\\xNN``."""
+    r"""A file name that JSON can hold: bytes that are no UTF-8 (lone surrogates) as ``\xNN``."""
     if name.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in name):
         return name
     return re.sub(r"[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
