@@ -28,7 +28,17 @@ _PLACES = {
     "verify": "reproof.workflow.library",
 }
 
-__all__ = [*_PLACES]
+__all__ = [
+    "Difference",
+    "Outcome",
+    "Record",
+    "ReproofError",
+    "Tolerance",
+    "Verdict",
+    "diff",
+    "run",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
