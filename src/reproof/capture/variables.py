@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from reproof.capture.secrets import announces_secret, contains_secret
 
@@ -77,29 +77,30 @@ _EXACT = frozenset(pattern for pattern in RECORDED if "*" not in pattern)
 _PREFIXES = tuple(pattern[:-1] for pattern in RECORDED if pattern.endswith("*"))
 
 
-def capture(env: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def capture(env: Mapping[str, str], more: Collection[str] = ()) -> tuple[dict[str, str], tuple[str, ...]]:
     r"""Divide an environment into what is recorded with its value and what only with its name.
 
     A variable on the list whose name or value looks like a secret is treated like one that is not.
 
     Args:
         env: The environment of the run.
+        more: Names of further variables whose values are recorded.
 
     Returns:
         Values by name, and the other names; both sorted. Undecodable bytes are written ``\xNN``.
     """
     values, names = {}, []
     for name in sorted(env):
-        if is_recorded(name, env[name]):
+        if is_recorded(name, env[name], more):
             values[_text(name)] = _text(env[name])
         else:
             names.append(_text(name))
     return values, tuple(names)
 
 
-def is_recorded(name: str, value: str) -> bool:
+def is_recorded(name: str, value: str, more: Collection[str] = ()) -> bool:
     """Whether the value of this variable goes into the record."""
-    listed = name in _EXACT or name.startswith(_PREFIXES)
+    listed = name in _EXACT or name in more or name.startswith(_PREFIXES)
     return listed and not announces_secret(name) and not contains_secret(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shlex
@@ -105,6 +106,7 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
     mlproject = read_mlproject(folder)
     for warning in mlproject.warnings if mlproject is not None else ():
         emit(Event(kind="warning", subject="MLproject", message=warning))
+    wishes = _with_settings(wishes, settings)
     project, argv = _invocation(wishes, mlproject, folder, top, emit)
     code = capture_code(top, limit=settings.max_untracked_bytes)
     if wishes.require_clean and code.section.dirty:
@@ -128,7 +130,8 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
             committed=code.committed,
             captured=captured,
             tracked=tracked_artifacts(top),
-            declared=_declared(project, folder, top),
+            declared=_declared(project, folder, top)
+            | declared_materials(settings, folder, Naming(top=str(top), home=str(Path.home()))),
         ),
         seed=seed,
         seed_source=source,
@@ -265,6 +268,39 @@ def _declared(project: ProjectSection, folder: Path, top: Path) -> frozenset[str
         if path.is_file():
             found.add(naming.name_file(os.path.normpath(path)))
     return frozenset(found)
+
+
+def declared_materials(settings: Settings, folder: Path, naming: Naming) -> frozenset[str]:
+    """Names of the files that the settings call inputs, whoever opens them or does not.
+
+    Args:
+        settings: Their patterns start in `folder`, or are absolute or below ``~``; a folder stands
+            for every file in it.
+        folder: The project's folder.
+        naming: Turns paths into names.
+    """
+    found: set[str] = set()
+    for pattern in settings.materials:
+        start = str(Path(naming.home) / pattern[2:]) if pattern.startswith("~/") else str(folder / pattern)
+        for match in map(Path, glob.iglob(start, recursive=True, include_hidden=True)):  # noqa: PTH207  # may be absolute
+            files = [match] if match.is_file() else filter(Path.is_file, match.rglob("*"))
+            found.update(naming.name_file(os.path.normpath(path)) for path in files)
+    return frozenset(found)
+
+
+def declared_products(settings: Settings, subdirectory: str) -> tuple[str, ...]:
+    """The settings' patterns of products as names below the top of the repository."""
+    return tuple(f"{subdirectory}/{pattern}" if subdirectory else pattern for pattern in settings.products)
+
+
+def _with_settings(wishes: Wishes, settings: Settings) -> Wishes:
+    """The experiment of the settings, where neither the command line nor MLflow's variables name one."""
+    named = (
+        wishes.experiment
+        or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        or os.environ.get("MLFLOW_EXPERIMENT_ID")
+    )
+    return wishes if named else msgspec.structs.replace(wishes, experiment=settings.experiment)
 
 
 def _choose_seed(wish: int | str | None, settings: Settings) -> tuple[int | None, str]:

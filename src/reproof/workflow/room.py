@@ -30,6 +30,7 @@ from reproof.tracking.template import prepare as prepare_store
 from reproof.tracking.template import room_environment
 from reproof.workflow.materials import Origins
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
+from reproof.workflow.prepare import declared_materials, declared_products
 from reproof.workflow.provision import Original, Provision, provide_again
 from reproof.workflow.restore import Restored, Sources, restore_materials
 from reproof.workflow.run import complete, now
@@ -189,11 +190,11 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             store=room.store,
             runner=room.choice.runner,
             attention=Attention(timeout=plan.timeout, sweep=True),
-            origins=_origins(record),
+            origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
             seed=record.randomness.seed,
             tracking=_tracking(room, number),
             max_kept_bytes=plan.settings.max_kept_bytes,
-            declared_products=plan.settings.products,
+            declared_products=declared_products(plan.settings, record.project.subdirectory),
             environment=room.provision.prefixes,
             ignored=(folder / "mlflow", folder / "tmp"),
             title="re-running the recorded command",
@@ -202,7 +203,8 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
     )
     if evidence.interrupted:
         raise KeyboardInterrupt
-    return _with_leaks(complete(_draft(room), evidence), plan.source), evidence
+    done = complete(_draft(room), evidence, tuple(record.environment.variables))
+    return _with_leaks(done, plan.source), evidence
 
 
 def _with_leaks(record: Record, source: Path) -> Record:
@@ -282,7 +284,7 @@ def _draft(room: Room) -> Record:
     )
 
 
-def _origins(record: Record) -> Origins:
+def _origins(record: Record, declared: frozenset[str]) -> Origins:
     by_origin: dict[str, dict[str, Artifact]] = {"git": {}, "dvc": {}, "captured": {}}
     for artifact in record.materials:
         by_origin.setdefault(artifact.origin, {})[artifact.name] = artifact
@@ -291,6 +293,7 @@ def _origins(record: Record) -> Origins:
         committed=frozenset(by_origin["git"]),
         captured={**by_origin["captured"], **captured},
         tracked=by_origin["dvc"],
+        declared=declared,
     )
 
 

@@ -25,7 +25,7 @@ from reproof.model.record import Omission, RandomnessSection, Record, Tool
 from reproof.project.environment_files import find_environment
 from reproof.store.records import RecordStore
 from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracking_names
-from reproof.workflow.prepare import Prepared, Wishes, environment_of, prepare
+from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of, prepare
 from reproof.workflow.provision import Provision, Wanted, path_outside, provide
 from reproof.workflow.tracked import Tracked, Tracker, open_tracker
 
@@ -115,7 +115,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     with _scratch() as scratch:
         setup = _setup(options, prepared, provision, tracker, scratch)
         evidence = observe(setup, emit)
-    record = complete(draft, evidence)
+    record = complete(draft, evidence, prepared.settings.pass_env)
     identity = records.write(record)
     tracked = tracker.finish(identity, record, evidence.logged.primary, emit)
     records.write_tracking(identity, tracked.facts())
@@ -213,14 +213,17 @@ def _setup(
         tracking=tracker.variables(prepared),
         tracking_files=tracking_names(tracker.uri, naming),
         max_kept_bytes=prepared.settings.max_kept_bytes,
-        declared_products=prepared.settings.products,
+        declared_products=declared_products(prepared.settings, prepared.project.subdirectory),
         environment=provision.prefixes,
     )
 
 
-def complete(draft: Record, evidence: Evidence) -> Record:
-    """The record of a run that has ended: what was known before, and what was seen."""
-    values, names = variables.capture(evidence.variables)
+def complete(draft: Record, evidence: Evidence, variables_too: tuple[str, ...] = ()) -> Record:
+    """The record of a run that has ended: what was known before, and what was seen.
+
+    The values of `variables_too` are recorded besides those that always are, unless they look like secrets.
+    """
+    values, names = variables.capture(evidence.variables, variables_too)
     failed = evidence.execution.status != 0
     state = "interrupted" if evidence.interrupted else "failed" if failed else "finished"
     randomness = msgspec.structs.replace(evidence.randomness, seed_source=draft.randomness.seed_source)
