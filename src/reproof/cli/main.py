@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from enum import IntEnum
@@ -27,6 +28,9 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
+#: Errors of the file system that are nobody's defect: full, over a limit, read-only.
+_OF_THE_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
 #: Verb to (module, one line of help); a module is imported when its verb is used.
 VERBS = {
     "run": ("run", "run a project; record code, data, environment, randomness and results"),
@@ -36,6 +40,7 @@ VERBS = {
     "list": ("listing", "list the recorded runs of this project"),
     "demo": ("demo", "all of it on a real project: write, run, record, re-create, compare"),
     "doctor": ("doctor", "what this machine offers, and what each missing thing means"),
+    "data": ("data", "versioned data: what is changed, missing, corrupted, not pushed; read it all"),
     "sync": ("sync", "push what could not be written to MLflow at the time of the run"),
 }
 
@@ -43,24 +48,24 @@ VERBS = {
 class Verbs(click.Group):
     """A group that knows its verbs by name and imports only the one that is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs in the order of the table."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command, imported now; None if there is no such verb."""
         if cmd_name not in VERBS:
             return None
         command: click.Command = import_module(f"reproof.cli.{VERBS[cmd_name][0]}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of verbs, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
 
 
-def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
         from importlib.metadata import version
 
@@ -112,6 +117,10 @@ def _status_of(words: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.UNDECIDED
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            return _complain_of_defect(error, failed, words)
+        return _complain(_of_the_machine(error), failed, words)
     except Exception as error:  # a defect of ours still deserves one clear line
         return _complain_of_defect(error, failed, words)
     return int(result or 0)
@@ -124,6 +133,17 @@ def _complain(error: ReproofError, status: ExitStatus, words: list[str]) -> int:
         _show_traceback(error)
     click.echo(render_error(error, color=wants_color(words)), err=True)
     return status
+
+
+def _of_the_machine(error: OSError) -> ReproofError:
+    """What the file system refused, wherever that happened."""
+    from reproof.errors import StoreError
+
+    place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return StoreError(
+        f"cannot write `{place}`" if place else "cannot write a file",
+        details=[("reason", error.strerror or str(error))],
+    )
 
 
 def _complain_of_defect(error: Exception, status: ExitStatus, words: list[str]) -> int:
