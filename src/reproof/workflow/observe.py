@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -19,10 +19,11 @@ from reproof.errors import StoreError
 from reproof.execute.protocol import Execution, Interrupted, Runner, Watch
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
-from reproof.model.observation import RunOpened
+from reproof.model.observation import ModelCreated, RunOpened
 from reproof.model.recipe import Recipe
 from reproof.model.record import Byproducts, NativeLibrary, Omission, RandomnessSection
 from reproof.store.directory import DirectoryStore
+from reproof.tracking.address import parse
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.materials import SYSTEM, Origins, Reads, gather_materials
 from reproof.workflow.products import Keeping, gather_products
@@ -57,7 +58,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         origins: Where inputs are known to come from.
         seed: What is applied; None for nothing.
         tracking: Variables for MLflow in the child.
-        tracking_files: Names below the top that belong to the tracking store.
+        tracking_files: Names of what belongs to the tracking store.
         max_kept_bytes: Bytes of products that are kept.
         declared_products: Patterns from the settings.
         environment: Prefixes whose files are packages, not inputs.
@@ -179,7 +180,7 @@ def _seed_variables(seed: int | None) -> dict[str, str]:
 def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
     naming = setup.naming
     logged = gather_logged(seen.lines.lines, setup.scratch / "artifacts", setup.store, naming)
-    tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, naming))
+    tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, setup))
     keeping = Keeping(
         store=setup.store,
         limit=setup.max_kept_bytes,
@@ -249,30 +250,45 @@ def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...])
             yield Omission(subject=name, reason=reason, hides_results=True)
 
 
-def _tracking_files(lines: Observations, naming: Naming) -> tuple[str, ...]:
-    """Names below the top where the child's MLflow kept its runs and artifacts."""
+def _tracking_files(lines: Observations, setup: Setup) -> tuple[str, ...]:
+    """Names of what the child's MLflow kept of its runs: stores, artifacts, models."""
     names: set[str] = set()
-    for line in lines.lines:
-        if isinstance(line, RunOpened):
-            for address in (line.uri, line.artifact_uri):
-                names.update(tracking_names(address, naming))
+    folder = Path(setup.recipe.cwd)
+    models = [line.model for line in lines.of(ModelCreated)]
+    for line in lines.of(RunOpened):
+        names.update(tracking_names(line.uri, setup.naming, folder))
+        for name in tracking_names(line.artifact_uri, setup.naming, folder):
+            names.update(_own_part(PurePosixPath(name), line.run, models))
     return tuple(sorted(names))
 
 
-def tracking_names(address: str, naming: Naming) -> tuple[str, ...]:
-    """The files below the top that a local tracking address stands for; none for a server.
+def _own_part(artifacts: PurePosixPath, run: str, models: list[str]) -> set[str]:
+    """What belongs to a run whose artifacts lie there: ``EXPERIMENT/RUN/artifacts`` and ``EXPERIMENT/models``.
 
-    A sqlite database comes with its journals; of a folder of runs the outermost part below the
-    top is meant (``mlruns`` of ``mlruns/0/abc/artifacts``).
+    Within the project that is the whole folder of the experiment. Outside, the runs of others may be
+    there too, and their models may be inputs.
     """
-    scheme, colon, rest = address.partition(":")
-    if scheme == "sqlite":
-        path = rest[3:] if rest.startswith("////") else rest.removeprefix("///")
-        name = naming.name_file(path)
-        return () if name.startswith(("/", "$")) else (name, f"{name}-journal", f"{name}-wal", f"{name}-shm")
-    path = rest.removeprefix("//") if colon and scheme == "file" else address
-    name = naming.name_file(os.path.realpath(path)) if path.startswith("/") else "/"
-    return () if name.startswith(("/", "$")) else (name.split("/", 1)[0],)
+    if artifacts.parent.name != run:
+        return {str(artifacts)}
+    experiment = artifacts.parents[1]
+    if str(experiment) != "." and not str(experiment).startswith(("/", "${")):
+        return {str(experiment)}
+    return {str(artifacts.parent), *(str(experiment / "models" / model) for model in models)}
+
+
+def tracking_names(address: str, naming: Naming, folder: Path | None = None) -> tuple[str, ...]:
+    """Names of the files and folders that a local tracking address stands for; none for a server.
+
+    A sqlite database comes with its journals. A relative address starts in `folder`, by default the top.
+    A folder that holds the whole project stands for nothing: it is not MLflow's alone.
+    """
+    found = parse(address, folder or Path(naming.top)) if address else None
+    if found is None or found.path is None:
+        return ()
+    forms = dict.fromkeys((os.path.normpath(found.path), os.path.realpath(found.path)))
+    names = [naming.name_file(form) for form in forms if not Path(naming.top).is_relative_to(form)]
+    ends = ("", "-journal", "-wal", "-shm") if found.kind == "sqlite" else ("",)
+    return tuple(f"{name}{end}" for name in names for end in ends)
 
 
 def _byproducts(setup: Setup, lines: Observations, execution: Execution) -> Byproducts:
