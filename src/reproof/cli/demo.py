@@ -48,5 +48,7 @@ def command(directory: Path, *, offline: bool, isolation: str, terminal: Termina
 def _program() -> str:
     """How this program can be called: by its name where it is on PATH, else by its place."""
     place = Path(sys.argv[0]).absolute()
+    if place.suffix == ".py":  # `python -m`
+        return shlex.join([sys.executable, "-m", "reproof.cli.main"])
     found = shutil.which("reproof")
     return "reproof" if found and Path(found).samefile(place) else shlex.quote(str(place))
