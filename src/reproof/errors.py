@@ -23,7 +23,9 @@ class ReproofError(Exception):
     Args:
         message: One line: what cannot be done, with literals in backticks and no final full stop.
         details: Facts as (label, text) pairs, shown aligned below the message.
-        hint: One way out; if it names a command, the command can be pasted.
+        hint: One way out. A command that follows `run`, or words that follow `pass` or `add`, cure the
+            error when they are pasted (words in capitals stand for what only the reader knows);
+            everything else is advice.
     """
 
     def __init__(

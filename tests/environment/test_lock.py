@@ -176,7 +176,9 @@ def test_uv_lock_against_pyproject_and_its_cure(index, project, lock):
     write_project(project, "alpha", "beta")
     with pytest.raises(EnvironmentBuildError, match=r"the lock does not match pyproject.toml") as caught:
         lock(kind="uv.lock", file="uv.lock")
-    assert caught.value.hint == "run `uv lock`"
+    assert caught.value.hint == f"run `(cd {project} && uv lock)`"  # we are elsewhere
+    reason = "The lockfile at `uv.lock` needs to be updated, but `--check` was provided."
+    assert dict(caught.value.details)["uv"] == reason
     uv(project, "lock")
     assert "beta" in lock(kind="uv.lock", file="uv.lock").text
 

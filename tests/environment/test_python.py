@@ -48,7 +48,18 @@ def test_missing_version_lists_those_that_are_there():
         find_python("3.11.99")
     assert caught.value.message == "Python `3.11.99` is not on this machine"
     assert any(text.startswith(f"{HERE} at /") for _, text in caught.value.details)
-    assert caught.value.hint == "run `uv python install 3.11.99`"
+    assert caught.value.hint is None  # there is no such version to install
+
+
+def test_missing_version_that_can_be_had_is_offered():
+    offered = next(
+        version
+        for version in ("3.12.8", "3.12.7", "3.12.6")
+        if version not in {p.version for p in all_pythons()}
+    )
+    with pytest.raises(EnvironmentBuildError) as caught:
+        find_python(offered)
+    assert caught.value.hint == f"run `uv python install {offered}`"
 
 
 def test_nonsense_is_no_version():

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from reproof.base.programs import Completed, call
+from reproof.base.programs import Completed, call, pasteable
 from reproof.errors import ProjectError
 from reproof.model.record import Submodule
 
@@ -39,6 +39,8 @@ _REDIRECTING = frozenset(
         "GIT_ATTR_SOURCE",
     }
 )
+
+_FIRST_COMMIT = 'git add -A && git commit -m "first commit"'
 
 #: Settings of the user that would run programs of theirs or overlook a change with kept times.
 _OVERRIDES = (
@@ -125,8 +127,12 @@ def find_top(directory: Path) -> Path | None:
     return Path(os.fsdecode(done.stdout).rstrip("\n")) if done.ok and done.stdout.strip() else None
 
 
-def require_top(directory: Path) -> Path:
+def require_top(directory: Path, *, reading: bool = False) -> Path:
     """The top folder of the work tree that holds `directory`.
+
+    Args:
+        directory: Where to look.
+        reading: What is wanted are records that are there already: making a repository would not help.
 
     Raises:
         ProjectError: There is none, or Git refuses to read it.
@@ -139,10 +145,11 @@ def require_top(directory: Path) -> Path:
             f"Git refuses to read `{directory}`: it belongs to another user",
             hint=f"run `git config --global --add safe.directory {directory}`",
         )
+    first = f"git init && {_FIRST_COMMIT}"
     raise ProjectError(
         f"`{directory}` is not in a Git repository",
-        details=[("needed for", "recording which code ran")],
-        hint='run `git init && git add -A && git commit -m "first commit"`',
+        details=[("needed for", "finding its records" if reading else "recording which code ran")],
+        hint="go to the folder of the project" if reading else f"run `{pasteable(first, directory)}`",
     )
 
 
@@ -158,7 +165,7 @@ def head(top: Path) -> Head:
         raise ProjectError(
             f"the Git repository `{top}` has no commit yet",
             details=[("needed for", "recording which code ran")],
-            hint='run `git add -A && git commit -m "first commit"`',
+            hint=f"run `{pasteable(_FIRST_COMMIT, top)}`",
         )
     branch = git(top, "symbolic-ref", "--quiet", "--short", "HEAD")
     return Head(ids[0], ids[1], os.fsdecode(branch.stdout).strip() or None if branch.ok else None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from reproof.errors import StoreError
+
 #: Name of the folder at the top of the user's repository.
 FOLDER = ".reproof"
 
@@ -25,11 +27,20 @@ def config_directory() -> Path:
 
 
 def own_folder(top: Path) -> Path:
-    """The `.reproof` folder of the repository at `top`, made on first use, ignored by Git."""
+    """The `.reproof` folder of the repository at `top`, made on first use, ignored by Git.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
     folder = top / FOLDER
-    if not (folder / ".gitignore").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    try:
+        if not (folder / ".gitignore").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write `{folder}`", details=[("reason", error.strerror or str(error))]
+        ) from error
     return folder
 
 

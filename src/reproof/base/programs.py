@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -73,6 +74,15 @@ def call(
     except OSError as error:
         raise ExecutionError(f"cannot start `{words[0]}`: {error.strerror or error}") from error
     return Completed(words, done.returncode, done.stdout, done.stderr)
+
+
+def pasteable(command: str, folder: Path) -> str:
+    """`command` for a hint: as a user can paste it where they are, although it is for `folder`."""
+    try:
+        here = folder.samefile(Path.cwd())
+    except OSError:
+        here = False
+    return command if here else f"(cd {shlex.quote(str(folder))} && {command})"
 
 
 def find(name: str) -> Path | None:

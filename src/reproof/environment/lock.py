@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from reproof.base.files import write_atomic
+from reproof.base.git import without_secrets
 from reproof.base.locations import cache_directory
+from reproof.base.programs import Completed, pasteable
 from reproof.environment.requirements import Line, normalise, read_lines, without_userinfo
 from reproof.environment.uv import explain, run_uv, uv_environment
 from reproof.environment.values import Interpreter, LockFormat, LockSource, LockText
@@ -334,12 +336,19 @@ def _uv_lock(source: LockSource, python: Interpreter, *, offline: bool) -> LockT
     if not done.ok and not undecided:
         raise EnvironmentBuildError(
             "the lock does not match pyproject.toml",
-            details=[("lock", source.file), ("uv", done.complaint)],
-            hint="run `uv lock`",
+            details=[("lock", source.file), ("uv", _reason(done))],
+            hint=f"run `{pasteable('uv lock', source.folder)}`",
         )
     return LockText(
         format="uv.lock", text=text, source=source.file, unhashed=_unhashed_of_uv_lock(text, source.file)
     )
+
+
+def _reason(done: Completed) -> str:
+    """What uv complains of, without how it went about it and without its own hint."""
+    complaint = without_secrets(done.stderr.decode("utf-8", "replace"))
+    words = complaint[complaint.find("error: ") + len("error: ") :] if "error: " in complaint else complaint
+    return words.partition("\nhint: ")[0].strip()
 
 
 def _unhashed_of_uv_lock(text: str, name: str) -> tuple[str, ...]:

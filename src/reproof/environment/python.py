@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import msgspec
 from reproof.base.files import write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
+from reproof.environment.uv import run_uv
 from reproof.environment.values import Interpreter
 from reproof.errors import EnvironmentBuildError, ExecutionError
 from reproof.model.record import PythonBuild
@@ -238,10 +240,17 @@ def _missing(request: str, known: list[Interpreter]) -> EnvironmentBuildError:
     return EnvironmentBuildError(
         f"Python `{request}` is not on this machine",
         details=details or [("found", "no other Python either")],
-        hint=f"run `uv python install '{request}'`"
-        if not _PLAIN.fullmatch(request)
-        else f"run `uv python install {request}`",
+        hint=f"run `uv python install {shlex.quote(request)}`" if _can_be_had(request) else None,
     )
+
+
+def _can_be_had(request: str) -> bool:
+    """Whether uv knows a CPython to download for the request; asks no server."""
+    try:
+        done = run_uv("python", "list", "--only-downloads", "--offline", request, cwd=Path("/"))
+    except (EnvironmentBuildError, ExecutionError):
+        return False
+    return done.ok and any(line.startswith("cpython-") for line in done.text.splitlines())
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -80,5 +80,5 @@ def _other_schema(found: str, known: str, noun: str, where: str) -> RecordError:
     return RecordError(
         f"cannot read the {noun} `{where}`: " + ("it has a newer schema" if newer else f"it is not a {noun}"),
         details=[("schema", found), ("known here", known)],
-        hint="run `uv pip install --upgrade reproof`" if newer else None,
+        hint="read it with a newer version of reproof" if newer else None,
     )

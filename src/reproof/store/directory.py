@@ -221,5 +221,5 @@ class DirectoryStore:
             raise StoreError(
                 message,
                 details=[("store", str(self.root)), ("reason", error.strerror or str(error))],
-                hint=f"run `df -h {self.root.parent}` to see what fills it" if full else None,
+                hint=f"`df -h {self.root.parent}` shows how full it is" if full else None,
             ) from error

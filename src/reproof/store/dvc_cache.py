@@ -83,6 +83,12 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     corrupted: tuple[CorruptedCopy, ...] = ()
 
 
+class LostContent(MaterialError):
+    """No place has the content; `corrupted` are the places of unsound copies."""
+
+    corrupted: tuple[str, ...] = ()
+
+
 def restore(entry: DvcEntry, top: Path, sources: DvcSources, emit: Emit = silent) -> Restored:
     """Write the content of an entry to its place below `top`: private copies, every one verified.
 
@@ -255,10 +261,12 @@ class _Search:
         )
         details += [("corrupted", f"{copy.place}: found {copy.found}") for copy in corrupted[:_SHOWN]]
         details += [("not tried", f"{label}: {why}") for label, why in self.not_tried.items()]
-        hint = "run `dvc push` where the run was made, or pass `--store PATH`"
+        hint = "pass `--store PATH` for another cache, or `dvc push` it from where the run was made"
         if entry.imported_from is not None or self.not_tried:
             hint = f"run `dvc fetch {entry.source}`, then try again"
-        return MaterialError(f"cannot restore {subject}: {reason}", details=details, hint=hint)
+        error = LostContent(f"cannot restore {subject}: {reason}", details=details, hint=hint)
+        error.corrupted = tuple(copy.place for copy in corrupted)
+        return error
 
     def _find_untried(self) -> None:
         for remote in self.sources.remotes:

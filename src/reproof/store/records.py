@@ -155,7 +155,7 @@ class RecordStore:
     def list(self) -> tuple[Summary, ...]:
         """All records, newest first; damaged ones are in the list, with their trouble."""
         every = [self._summarise(identity, run) for identity, run in self._index()]
-        return tuple(sorted(every, key=lambda summary: (summary.created, summary.id), reverse=True))
+        return tuple(sorted(every, key=_age, reverse=True))
 
     def unfinished(self) -> tuple[Path, ...]:
         """Files of records whose run goes on, or was killed; newest first."""
@@ -239,7 +239,7 @@ class RecordStore:
             raise RecordError(
                 f"the record `{place}` was changed after it was written",
                 details=[("expected", f"sha256:{expected}"), ("found", f"sha256:{found}")],
-                hint="run `reproof list` to see the others",
+                hint="`reproof list` shows the others",
             )
         return Found(id=found, record=record, path=place, run_id=self._run_of(found))
 
@@ -305,7 +305,7 @@ class RecordStore:
         return RecordError(
             f"no record or MLflow run `{text}` is known here",
             details=[("searched", str(self._records))],
-            hint=f"did you mean `{meant}`? `reproof list` shows all" if meant else "run `reproof list`",
+            hint=f"did you mean `{meant}`? `reproof list` shows all" if meant else "`reproof list` shows all",
         )
 
     def _write(self, place: Path, data: bytes) -> None:
@@ -316,13 +316,21 @@ class RecordStore:
             raise StoreError(
                 f"cannot write `{place}`",
                 details=[("size", f"{len(data)} bytes"), ("reason", error.strerror or str(error))],
-                hint=f"run `df -h {self.folder.parent}` to see what fills it" if full else None,
+                hint=f"`df -h {self.folder.parent}` shows how full it is" if full else None,
             ) from error
 
 
 def _describe(summary: Summary) -> str:
     run = f"MLflow run {summary.run_id[:_SHORT]}" if summary.run_id else ""
     return ", ".join(part for part in (summary.created, summary.project, summary.entry_point, run) if part)
+
+
+def _age(summary: Summary) -> tuple[str, int]:
+    """The order of records: by the second in which their runs began, then as they were written."""
+    try:
+        return summary.created, summary.path.stat().st_mtime_ns
+    except OSError:
+        return summary.created, 0
 
 
 def _modified(place: Path) -> str:
@@ -337,7 +345,8 @@ def _read_bytes(place: Path) -> bytes:
         return place.read_bytes()
     except OSError as error:
         raise RecordError(
-            f"cannot read the record `{place}`: {error.strerror}", hint="run `reproof list`"
+            f"cannot read the record `{place}`: {error.strerror}",
+            hint="`reproof list` shows those of this project",
         ) from error
 
 

@@ -96,7 +96,7 @@ def _explained(path: Path, error: sqlite3.Error) -> TrackingError:
         return TrackingError(
             f"the MLflow database `{path}` is locked by another program",
             details=[("reason", reason)],
-            hint=f"run `fuser {path}` to see which program holds it",
+            hint=f"`fuser {path}` shows which program holds it",
         )
     if "not a database" in reason:
         return TrackingError(f"`{path}` is not an MLflow database", details=[("reason", reason)])

@@ -72,7 +72,7 @@ def _diff_paths(a: str, b: str, tolerance: Tolerance) -> Difference:
     for text in (a, b):
         if not (Path(text).exists() or Path(text).is_symlink()):
             raise UsageError(
-                f"there is no file or folder `{text}`", hint="run `reproof list` for recorded runs"
+                f"there is no file or folder `{text}`", hint="`reproof list` shows the recorded runs"
             )
     subject = a if Path(a).name != Path(b).name else Path(a).name
     return compare(Path(a), Path(b), subject=subject, tolerance=tolerance)
@@ -84,7 +84,9 @@ def _diff_records(a: Found, b: Found, options: DiffOptions) -> Difference:
     Rules and tolerances of the settings of A's project count, as they do for `verify`.
     """
     if a.record.state == "unfinished" or b.record.state == "unfinished":
-        raise RecordError("cannot compare a run that has not ended", hint="run `reproof list`")
+        raise RecordError(
+            "cannot compare a run that has not ended", hint="`reproof list` shows those that have"
+        )
     top = place_of(a).top
     policy = options.policy(read_settings(top / a.record.project.subdirectory, top).policy)
     with tempfile.TemporaryDirectory(prefix="reproof-diff-") as folder:

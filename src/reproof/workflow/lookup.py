@@ -12,7 +12,7 @@ from reproof.errors import ProjectError, RecordError
 from reproof.model.verdict import Verdict
 from reproof.report.protocol import ListedRun
 from reproof.store.directory import DirectoryStore
-from reproof.store.records import Found, RecordStore
+from reproof.store.records import Found, RecordStore, Summary
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,16 +43,21 @@ def find_record(reference: str, directory: Path | None = None) -> Found:
     """
     if reference.endswith(".json") and Path(reference).is_file():
         return RecordStore(Path(reference).absolute().parent.parent).find(str(Path(reference).absolute()))
-    records = RecordStore(own_folder(git.require_top(directory or Path.cwd())))
+    records = _records_at(directory or Path.cwd())
     head, tilde, back = reference.partition("~")
     if head == "last" and tilde and back.isdigit():
-        rows = [row for row in records.list() if row.trouble is None]
+        rows = records.list()
         if int(back) >= len(rows):
+            count = "1 run is" if len(rows) == 1 else f"{len(rows)} runs are"
             raise RecordError(
-                f"there is no `{reference}`: {len(rows)} runs are recorded here", hint="run `reproof list`"
+                f"there is no `{reference}`: {count} recorded here", hint="`reproof list` shows all"
             )
         return records.read(rows[int(back)].id)
     return records.find(reference)
+
+
+def _records_at(directory: Path) -> RecordStore:
+    return RecordStore(git.require_top(directory, reading=True) / FOLDER)
 
 
 def place_of(found: Found) -> Place:
@@ -73,7 +78,7 @@ def place_of(found: Found) -> Place:
         raise ProjectError(
             f"cannot find the code of record `{found.id[:12]}`: this is not a Git repository",
             details=[("commit", found.record.code.commit)],
-            hint="run it in a clone of the project",
+            hint="go to a clone of the project",
         )
     return Place(top=top, own=own_folder(top))
 
@@ -98,26 +103,29 @@ def list_records(directory: Path, limit: int) -> list[ListedRun]:
     Raises:
         ProjectError: There is no repository here.
     """
-    records = RecordStore(own_folder(git.require_top(directory)))
-    rows = []
-    for summary in records.list()[:limit]:
-        if summary.trouble is not None:
-            rows.append(ListedRun(record=summary.id, created=summary.created, state=summary.trouble))
-            continue
+    records = _records_at(directory)
+    return [_row(records, summary) for summary in records.list()[:limit]]
+
+
+def _row(records: RecordStore, summary: Summary) -> ListedRun:
+    """One record for a list; one that cannot be used is in the list too, and says why."""
+    if summary.trouble is not None:
+        return ListedRun(record=summary.id, created=summary.created, state=summary.trouble)
+    try:
         found = records.read(summary.id)
         verdicts = records.verdicts(summary.id)
-        last = verdicts[-1] if verdicts else None
-        rows.append(
-            ListedRun(
-                record=summary.id,
-                run_id=summary.run_id,
-                created=summary.created,
-                project=summary.project,
-                entry_point=summary.entry_point or found.record.project.command,
-                state=summary.state,
-                seconds=found.record.byproducts.seconds,
-                verdict=last.word if last else None,
-                verified=last.created if last else None,
-            )
-        )
-    return rows
+    except RecordError as error:
+        trouble = error.message.rpartition("`: ")[2]
+        return ListedRun(record=summary.id, created=summary.created, state=trouble)
+    last = verdicts[-1] if verdicts else None
+    return ListedRun(
+        record=summary.id,
+        run_id=summary.run_id,
+        created=summary.created,
+        project=summary.project,
+        entry_point=summary.entry_point or found.record.project.command,
+        state=summary.state,
+        seconds=found.record.byproducts.seconds,
+        verdict=last.word if last else None,
+        verified=last.created if last else None,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 from reproof.base.digesting import digest_file
 from reproof.base.files import copy_private
 from reproof.base.naming import Naming
+from reproof.base.programs import pasteable
 from reproof.errors import MaterialError, StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.dvc import DvcEntry
@@ -17,7 +19,7 @@ from reproof.model.event import Emit, Event
 from reproof.model.record import Record
 from reproof.project.dvc import read_config, tracked
 from reproof.store.directory import DirectoryStore
-from reproof.store.dvc_cache import DvcSources, restore
+from reproof.store.dvc_cache import DvcSources, LostContent, restore
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,13 +101,38 @@ def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emi
             remotes=config.remotes,
             offline=sources.offline,
         )
-        result = restore(entry, top, places, emit)
+        try:
+            result = restore(entry, top, places, emit)
+        except LostContent as error:
+            raise _seen_in_work_tree(error, entry, wanted, sources) from error
         corrupted += [
             f"`{copy.place}` is {copy.found.short}, not {copy.expected.short}; `{copy.name}` was restored from "
             + ", ".join(f"`{place}`" for place in result.sources)
             for copy in result.corrupted
         ]
     return tuple(corrupted)
+
+
+def _seen_in_work_tree(
+    error: LostContent, entry: DvcEntry, wanted: dict[str, Artifact], sources: Sources
+) -> MaterialError:
+    """The error as it is, or with the way out where the user's own copy is what was recorded."""
+    places = {sources.top / name: each for name, each in wanted.items() if _holds(entry, [name])}
+    if not entry.source.endswith(".dvc") or not all(map(_is_recorded, places.values(), places)):
+        return error
+    cache = Path(read_config(sources.top / entry.root).cache)
+    unsound = [shlex.quote(place) for place in error.corrupted if Path(place).is_relative_to(cache)]
+    command = f"rm -f {' '.join(unsound)} && " if unsound else ""
+    command += f"dvc commit -f {shlex.quote(entry.source)}"
+    return MaterialError(
+        error.message,
+        details=[*error.details, ("intact", f"the work tree's own `{entry.path}`")],
+        hint=f"run `{pasteable(command, sources.top)}`",
+    )
+
+
+def _is_recorded(artifact: Artifact, place: Path) -> bool:
+    return place.is_file() and digest_file(place)["blake3"] == artifact.digests.get("blake3")
 
 
 def _holds(entry: DvcEntry, wanted: Iterable[str]) -> bool:
@@ -142,7 +169,7 @@ def _require_unchanged(artifact: Artifact, place: Path) -> None:
         ("recorded", f"{_shown(artifact)}, {artifact.size:,} bytes, in neither Git nor DVC"),
         ("searched", f"the store of this project, and its original place `{place}`"),
     ]
-    advice = f"run `dvc add {artifact.name}` where the data is, commit, and record the run again"
+    advice = "bring it back to its place; what `dvc add` tracks could have been restored"
     if not place.is_file():
         raise MaterialError(f"cannot restore `{artifact.name}`: it is gone", details=facts, hint=advice)
     found = digest_file(place)

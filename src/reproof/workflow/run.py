@@ -5,24 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import os
 import secrets
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from reproof.base.naming import Naming
+from reproof.base.programs import pasteable
 from reproof.capture import hardware, variables
 from reproof.environment.values import LockSource
-from reproof.errors import EnvironmentBuildError
+from reproof.errors import EnvironmentBuildError, StoreError
 from reproof.execute.process import ProcessRunner
 from reproof.model.event import Emit, Event, silent
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, RandomnessSection, Record, Tool
-from reproof.project.environment_files import find_environment
+from reproof.project.environment_files import EnvironmentSource, find_environment
 from reproof.store.records import RecordStore
 from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracking_names
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of, prepare
@@ -116,8 +118,10 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         setup = _setup(options, prepared, provision, tracker, scratch)
         evidence = observe(setup, emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
-    identity = records.write(record)
+    identity, trouble = _write(records, record)
     tracked = tracker.finish(identity, record, evidence.logged.primary, emit)
+    if trouble is not None:
+        raise trouble
     records.write_tracking(identity, tracked.facts())
     if evidence.interrupted:
         raise KeyboardInterrupt
@@ -126,8 +130,30 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         record=record,
         folder=prepared.own,
         tracked=tracked,
-        notes=(*_problem(evidence), *_advice(record)),
+        notes=(*_problem(evidence), *_advice(record, prepared)),
     )
+
+
+def _write(records: RecordStore, record: Record) -> tuple[str, StoreError | None]:
+    """Write the record of a run that is over; where that fails, aside: the run may have taken days.
+
+    Returns:
+        The record's id, and the error to be raised once everything else is done.
+    """
+    try:
+        return records.write(record), None
+    except StoreError as error:
+        try:
+            aside = RecordStore(Path(tempfile.mkdtemp(prefix="reproof-kept-")))
+            identity = aside.write(record)
+        except (OSError, StoreError):
+            raise error from None
+        kept, place = aside.folder / "records" / f"{identity}.json", records.folder / "records"
+        return identity, StoreError(
+            error.message,
+            details=[*error.details, ("kept at", str(kept))],
+            hint=f"make room, then run `mkdir -p {shlex.quote(str(place))} && mv {kept} {shlex.quote(str(place))}/`",
+        )
 
 
 def _provide(options: RunOptions, prepared: Prepared, emit: Emit) -> Provision:
@@ -161,13 +187,21 @@ def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
     source = LockSource(
         kind=found.lock_kind or "requirements",
         folder=prepared.folder,
-        file=found.source or "MLproject",
+        file=_file_of(found) or "MLproject",
         lines=found.lines if found.lock_kind is not None else ("# no packages",),
         build_lines=found.build_lines,
         groups=settings.groups,
         extras=settings.extras,
     )
     return Wanted(source=source, python=python, others=found.others)
+
+
+def _file_of(found: EnvironmentSource) -> str | None:
+    """The file that the packages stand in: the only one that another file names, or that file itself."""
+    only = found.lines[0] if len(found.lines) == 1 else ""
+    name = only.removeprefix("-r ").strip()
+    named = only.startswith("-r ") and (found.lock_kind or "").startswith("requirements")
+    return name if named else found.source
 
 
 def _draft(prepared: Prepared, provision: Provision) -> Record:
@@ -276,15 +310,26 @@ def _problem(evidence: Evidence) -> Iterator[str]:
         yield "the command was ended because its time was up"
 
 
-def _advice(record: Record) -> Iterator[str]:
+def _advice(record: Record, prepared: Prepared) -> Iterator[str]:
     """One line for each outermost file or folder of data that no version names."""
+    loose = [each for each in record.materials if each.origin == "external"]
+    loose = [each for each in loose if not each.name.startswith(("/", "$"))]
+    committed = prepared.code.committed if loose else ()
+    mixed = {str(parent) for name in committed for parent in PurePosixPath(name).parents}
     found: dict[str, list[int]] = {}
-    for artifact in record.materials:
-        if artifact.origin == "external" and not artifact.name.startswith(("/", "$")):
-            found.setdefault(artifact.name.split("/", 1)[0], []).append(artifact.size)
+    for artifact in loose:
+        found.setdefault(_outermost(artifact.name, mixed), []).append(artifact.size)
     for name, sizes in found.items():
         files = f"{len(sizes):,} files" if len(sizes) > 1 else "1 file"
+        start = "" if (prepared.top / ".dvc").is_dir() else "dvc init && "
+        command = f"{start}dvc add {shlex.quote(name)}"
         yield (
             f"`{name}` ({files}, {sum(sizes):,} bytes) is in neither Git nor DVC: it can be verified only "
-            f"while it stays there unchanged; run `dvc add {name}`"
+            f"while it stays there unchanged; run `{pasteable(command, prepared.top)}`"
         )
+
+
+def _outermost(name: str, mixed: set[str]) -> str:
+    """The file or the outermost folder around it that holds no committed file: DVC takes none of those."""
+    folders = [str(parent) for parent in PurePosixPath(name).parents]
+    return next((folder for folder in reversed(folders) if folder not in {*mixed, "."}), name)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from reproof.base import git
-from reproof.base.locations import own_folder
+from reproof.base.locations import FOLDER
 from reproof.environment.local_python import find_local_python
 from reproof.errors import EnvironmentBuildError, TrackingError
 from reproof.model.event import Emit, Event, silent
@@ -27,8 +27,8 @@ def sync(emit: Emit = silent, *, directory: Path | None = None) -> tuple[int, in
     Raises:
         ProjectError: There is no repository here.
     """
-    top = git.require_top(directory or Path.cwd())
-    own = own_folder(top)
+    top = git.require_top(directory or Path.cwd(), reading=True)
+    own = top / FOLDER
     waiting = pending(own / "pending")
     pushed = sum(_push(item, RecordStore(own), top, emit) for item in waiting)
     return pushed, len(waiting) - pushed

@@ -20,7 +20,7 @@ from reproof.tracking.address import Address, parse, resolve
 from reproof.tracking.finish import finish
 from reproof.tracking.installation import find_installation
 from reproof.tracking.sync import write_pending
-from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish, Finished
+from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish
 from reproof.workflow.prepare import Prepared
 
 
@@ -28,10 +28,11 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     """What came of writing to MLflow.
 
     Attributes:
-        status: ``written``, ``deferred``, or ``none`` when there is nothing to write to.
+        status: ``written``, ``deferred``, ``failed`` (not even kept for later), or ``none`` when
+            there is nothing to write to.
         uri: The store, without secrets.
         run_id: The run, where there is one.
-        reason: Why it is deferred.
+        reason: Why it is not written.
     """
 
     status: str = "none"
@@ -49,8 +50,18 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
         if self.status == "written":
             return f"MLflow: run {self.run_id} in `{self.uri}`"
         if self.status == "deferred":
-            return f"MLflow: deferred ({self.reason}); the record is complete here, `reproof sync` pushes it"
-        return ""
+            return "MLflow: deferred; the record is complete here, and waits for `reproof sync`"
+        return "MLflow: not written" if self.status == "failed" else ""
+
+    def warn(self, what: str, emit: Emit) -> None:
+        """Say that `what` is not in MLflow, and why, where that is so."""
+        if self.status not in ("deferred", "failed"):
+            return
+        later = (
+            "run `reproof sync` when the store can be written again" if self.status == "deferred" else None
+        )
+        message = f"{what} is not in MLflow: {self.reason}"
+        emit(Event(kind="warning", subject="tracking", message=message, hint=later))
 
 
 class Tracker(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,12 +132,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
         )
         tracked = write_or_keep(wanted, self.access(address), self.pending)
         emit(Event(kind="finish", subject="tracking"))
-        if tracked.status == "deferred":
-            emit(
-                Event(
-                    kind="warning", subject="tracking", message=tracked.summary(), hint="run `reproof sync`"
-                )
-            )
+        tracked.warn("the record", emit)
         return tracked
 
     def access(self, address: Address) -> Access:
@@ -170,8 +176,16 @@ def open_tracker(prepared: Prepared, option: str | None, *, enabled: bool) -> Tr
         directory=prepared.folder,
         pending=prepared.own / "pending",
     )
-    if tracker.address is not None:
-        lookup.check(tracker.access(tracker.address))
+    if tracker.address is not None and enabled:
+        try:
+            lookup.check(tracker.access(tracker.address))
+        except TrackingError as error:
+            without = "pass `--no-log` to go on without it"
+            raise TrackingError(
+                error.message,
+                details=error.details,
+                hint=f"{error.hint}, or {without}" if error.hint else without,
+            ) from error
     return tracker
 
 
@@ -179,17 +193,22 @@ def write_or_keep(wanted: Finish, access: Access, pending: Path) -> Tracked:
     """Write to a store; what it does not take now is kept in the folder `pending`."""
     try:
         outcome = finish(wanted, access)
-    except TrackingError as error:
-        outcome = Finished(status="deferred", uri=wanted.uri, run_id=wanted.run_id, reason=error.message)
-    if outcome.status == "deferred":
-        write_pending(pending, wanted, outcome)
-    return Tracked(
+    except TrackingError as error:  # refused: trying again later would not help
+        return Tracked(status="failed", uri=wanted.uri, run_id=wanted.run_id, reason=error.message)
+    tracked = Tracked(
         status=outcome.status,
         uri=outcome.uri,
         run_id=outcome.run_id,
         experiment_id=outcome.experiment_id,
         reason=outcome.reason,
     )
+    if outcome.status == "deferred":
+        try:
+            write_pending(pending, wanted, outcome)
+        except OSError as error:
+            reason = f"{outcome.reason}; nor could it be kept for later: {error.strerror}"
+            return msgspec.structs.replace(tracked, status="failed", reason=reason)
+    return tracked
 
 
 def _first_tags(prepared: Prepared) -> dict[str, str]:

@@ -56,12 +56,4 @@ def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path, emit
     )
     outcome = write_or_keep(wanted, access, place.own / "pending")
     emit(Event(kind="finish", subject="tracking"))
-    if outcome.status == "deferred":
-        emit(
-            Event(
-                kind="warning",
-                subject="tracking",
-                message=f"the verdict is not in MLflow yet: {outcome.reason}",
-                hint="run `reproof sync`",
-            )
-        )
+    outcome.warn("the verdict", emit)

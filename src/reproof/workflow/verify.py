@@ -12,7 +12,7 @@ from reproof.base import git
 from reproof.capture.tree import EXCLUDED
 from reproof.compare.records import compare_set_ups
 from reproof.compare.registry import broken_entry_points
-from reproof.errors import ProjectError
+from reproof.errors import ProjectError, StoreError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event, silent
 from reproof.model.policy import Policy
@@ -116,10 +116,25 @@ def verify(
         for number, each in enumerate(done.reruns, 1):
             seconds[f"re-run {number}"] = each.record.byproducts.seconds
         verdict = _decide(found, room, done, policy, seconds, kept=chosen.keep)
-        RecordStore(place.own).add_verdict(found.id, verdict)
+        _keep(verdict, RecordStore(place.own), emit)
         if chosen.log:
             log_verdict(verdict, found, place, room.provision.environment.python, emit)
     return verdict, found.record
+
+
+def _keep(verdict: Verdict, records: RecordStore, emit: Emit) -> None:
+    """Keep a verdict beside its record; one that cannot be kept is still one."""
+    try:
+        records.add_verdict(verdict.record, verdict)
+    except StoreError as error:
+        reason = dict(error.details).get("reason", "")
+        emit(
+            Event(
+                kind="warning",
+                subject="verdict",
+                message=f"the verdict is not kept: {error.message}: {reason}",
+            )
+        )
 
 
 def _require_finished(found: Found) -> None:
@@ -127,7 +142,7 @@ def _require_finished(found: Found) -> None:
         raise ProjectError(
             "cannot verify a run that has not ended",
             details=[("record", found.id[:12]), ("started", found.record.created)],
-            hint="run `reproof list`",
+            hint="`reproof list` shows those that have",
         )
 
 
