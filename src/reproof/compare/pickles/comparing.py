@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,7 @@ class Sides:
         self._met: set[int] = set()
         self.shared: tuple[set[int] | None, set[int] | None] = (None, None)
         self._seen = 0
+        self._told: dict[Outcome, int] = {}
 
     def compare(self, expected: Any, actual: Any, place: Place = None) -> None:
         """Compare two trees; the result is in `parts` and `names`.
@@ -105,8 +107,18 @@ class Sides:
         """The name of `place` for people."""
         return _printable(place_name(place, self.root, plain_keys=self.plain_keys)) or self.root
 
+    def _is_enough(self, outcome: Outcome) -> bool:
+        """Whether so many places of this outcome are known that one more is only counted."""
+        if self._told.get(outcome, 0) > self.context.limits.max_children:
+            self.parts.count(outcome)
+            return True
+        self._told[outcome] = self._told.get(outcome, 0) + 1
+        return False
+
     def changed(self, place: Place, one: Any, two: Any) -> None:
         """Note that the values at `place` differ."""
+        if self._is_enough(Outcome.DIFFERENT):
+            return
         was, now = show(one), show(two)
         if was == now:
             was, now = f"{was} ({_kind(one)})", f"{now} ({_kind(two)})"
@@ -114,6 +126,8 @@ class Sides:
 
     def one_sided(self, place: Place, value: Any, *, gone: bool) -> None:
         """Note that only one side has the value at `place`."""
+        if self._is_enough(Outcome.DIFFERENT):
+            return
         text = show(self.folders[0 if gone else 1].fold(value))
         summary = f"is gone; it was {text}" if gone else f"is new: {text}"
         expected, actual = (text, None) if gone else (None, text)
@@ -161,6 +175,12 @@ class Sides:
 
     def _plain(self, place: Place, one: Any, two: Any) -> None:
         if type(one) in (int, float):
+            if (
+                self.context.tolerance.is_exact
+                and not _same_number(one, two)
+                and self._is_enough(Outcome.DIFFERENT)
+            ):
+                return
             outcome, facts = compare_numbers(one, two, self.context.tolerance)
             if outcome is not Outcome.IDENTICAL:
                 distance = f" ({facts['ulp']:,} ulp)" if facts.get("ulp", _FAR) < _FAR else ""
@@ -301,6 +321,11 @@ class Sides:
         """Classes by number."""
         if one.code != two.code:
             self.changed(place, one, two)
+
+
+def _same_number(one: float, two: float) -> bool:
+    """Whether two ints or two floats are the same to the bit."""
+    return one == two if type(one) is int else struct.pack("<d", one) == struct.pack("<d", two)
 
 
 def _printable(text: str | None) -> str | None:

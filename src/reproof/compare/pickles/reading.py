@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import lzma
 import zlib
@@ -117,7 +118,8 @@ def read_all(
         machine = Machine(view, context.spending.check_time, persistent)
         machine.weight = content.weight
         try:
-            root, end = machine.read(position)
+            with _uncollected():
+                root, end = machine.read(position)
         except LimitError:
             raise
         except ContentError:
@@ -139,6 +141,18 @@ def read_all(
         raise ContentError("there is no pickle in it")
     content.rest = view[position:]
     return content
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which looks through the growing tree again and again for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Guarded:
