@@ -201,7 +201,7 @@ def test_data_in_its_original_place_is_said_so(plain: Project) -> None:
     plain.write("train.py", 'open("model.json", "w").write(str(sum(map(int, open("big.txt")))))\n')
     plain.commit()
     result = plain.reproof(*RUN, "--", "python", "train.py", expect=0)
-    assert "dvc add big.txt" in result.err
+    assert "`reproof keep big.txt`" in result.err
     verdict = plain.verify(expect=0)
     assert any("big.txt" in each["value"] for each in verdict["conditions"])
     plain.write("big.txt", "1\n3\n")

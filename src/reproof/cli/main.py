@@ -40,6 +40,8 @@ VERBS = {
     "list": ("listing", "list the recorded runs of this project"),
     "demo": ("demo", "all of it on a real project: write, run, record, re-create, compare"),
     "doctor": ("doctor", "what this machine offers, and what each missing thing means"),
+    "keep": ("keep", "put data that neither Git nor DVC has into the store"),
+    "store": ("store", "check the content of records, remove what no record names"),
     "data": ("data", "versioned data: what is changed, missing, corrupted, not pushed; read it all"),
     "sync": ("sync", "push what could not be written to MLflow at the time of the run"),
 }

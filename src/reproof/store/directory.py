@@ -91,14 +91,14 @@ class DirectoryStore:
             digest = Digest("blake3", digest_file(path)["blake3"])
         except OSError as error:
             raise StoreError(f"cannot read `{path}`: {error.strerror}") from error
-        if self._is_sound(digest):
+        if self._is_sound(digest) and self._freshen(digest):
             return digest
         return self._receive(str(path), lambda place: copy_private(path, place, mode=0o444))
 
     def put_bytes(self, data: bytes) -> Digest:
         """Keep `data`; see :meth:`put`."""
         digest = Digest("blake3", digest_bytes(data)["blake3"])
-        if self._is_sound(digest):
+        if self._is_sound(digest) and self._freshen(digest):
             return digest
 
         def write(place: Path) -> None:
@@ -153,6 +153,29 @@ class DirectoryStore:
         with self._named(f"cannot remove `{digest.short}` from the store"):
             self.path(digest).unlink(missing_ok=True)
 
+    def remove_unused(self, digest: Digest, before: float) -> bool:
+        """Forget content that nobody put since the time `before` (seconds since the epoch).
+
+        A process that puts the same content at this moment either keeps it from being removed, or
+        writes it again.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        place = self.path(digest)
+        aside = self._incoming / f"unused-{digest.value}-{os.getpid()}"
+        with self._named(f"cannot remove `{digest.short}` from the store"):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            try:
+                place.replace(aside)
+            except FileNotFoundError:
+                return False
+            if aside.stat().st_mtime >= before:
+                aside.replace(place)
+                return False
+            aside.unlink()
+        return True
+
     def check(self) -> Iterator[Corrupted]:
         """Hash every object and yield those whose content is wrong; changes nothing."""
         for digest in self:
@@ -177,6 +200,16 @@ class DirectoryStore:
         if found != digest.value:
             self._set_aside(digest, Digest("blake3", found))
         return found == digest.value
+
+    def _freshen(self, digest: Digest) -> bool:
+        """Note that the content was put again; false where it was removed since it was looked at."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        except OSError:  # a store of another user, or a read-only one: nobody removes from it
+            return True
+        return True
 
     def _receive(self, subject: str, write: Callable[[Path], None]) -> Digest:
         """Let `write` fill a temporary file, and move that to where its own digest says."""

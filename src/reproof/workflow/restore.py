@@ -149,13 +149,14 @@ def _restore_external(
     for artifact in record.materials:
         if artifact.origin not in ("external", "mlflow"):
             continue
-        if artifact.digest is not None and artifact.digest in sources.store:
+        outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
+        if not outside and artifact.digest is not None and artifact.digest in sources.store:
             _put(artifact, naming.find_file(artifact.name), sources)
             continue
         place = original.find_file(artifact.name)
         _require_unchanged(artifact, place)
         used_again.append(artifact.name)
-        if artifact.name.startswith("/"):
+        if outside:
             in_place.append(place)
         else:
             target = naming.find_file(artifact.name)

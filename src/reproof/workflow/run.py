@@ -313,6 +313,7 @@ def _problem(evidence: Evidence) -> Iterator[str]:
 def _advice(record: Record, prepared: Prepared) -> Iterator[str]:
     """One line for each outermost file or folder of data that no version names."""
     loose = [each for each in record.materials if each.origin == "external"]
+    loose = [each for each in loose if each.digest is None or each.digest not in prepared.store]
     loose = [each for each in loose if not each.name.startswith(("/", "$"))]
     committed = prepared.code.committed if loose else ()
     mixed = {str(parent) for name in committed for parent in PurePosixPath(name).parents}
@@ -321,8 +322,8 @@ def _advice(record: Record, prepared: Prepared) -> Iterator[str]:
         found.setdefault(_outermost(artifact.name, mixed), []).append(artifact.size)
     for name, sizes in found.items():
         files = f"{len(sizes):,} files" if len(sizes) > 1 else "1 file"
-        start = "" if (prepared.top / ".dvc").is_dir() else "dvc init && "
-        command = f"{start}dvc add {shlex.quote(name)}"
+        verb = "dvc add" if (prepared.top / ".dvc").is_dir() else "reproof keep"
+        command = f"{verb} {shlex.quote(name)}"
         yield (
             f"`{name}` ({files}, {sum(sizes):,} bytes) is in neither Git nor DVC: it can be verified only "
             f"while it stays there unchanged; run `{pasteable(command, prepared.top)}`"
