@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import array_samples
-import model_samples
 import image_samples
+import model_samples
 import table_samples
 
 DATE = (1980, 1, 1, 0, 0, 0)

@@ -33,7 +33,9 @@ def torch_files(name: str, seed: int) -> None:
         optimizer.step()
     torch.save(model.state_dict(), FOLDER / f"state_{name}.pt")
     torch.save(model.state_dict(), FOLDER / f"old_{name}.pt", _use_new_zipfile_serialization=False)
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, FOLDER / f"full_{name}.ckpt")
+    torch.save(
+        {"model": model.state_dict(), "optimizer": optimizer.state_dict()}, FOLDER / f"full_{name}.ckpt"
+    )
     torch.jit.script(model[:2]).save(FOLDER / f"script_{name}.pt")
     with (FOLDER / f"module_{name}.pkl").open("wb") as file:
         pickle.dump(model, file)
@@ -60,7 +62,13 @@ def booster_files(name: str, seed: int) -> None:
 
     xgb = xgboost.XGBRegressor(n_estimators=2, max_depth=2, subsample=0.6, random_state=seed, n_jobs=1)
     xgb.fit(POINTS, TARGETS).save_model(FOLDER / f"xgboost_{name}.ubj")
-    options = {"n_estimators": 2, "num_leaves": 4, "subsample": 0.6, "subsample_freq": 1, "min_child_samples": 5}
+    options = {
+        "n_estimators": 2,
+        "num_leaves": 4,
+        "subsample": 0.6,
+        "subsample_freq": 1,
+        "min_child_samples": 5,
+    }
     lgb = lightgbm.LGBMRegressor(**options, random_state=seed, n_jobs=1, verbose=-1).fit(POINTS, TARGETS)
     lgb.booster_.save_model(FOLDER / f"lightgbm_{name}.txt")
     with (FOLDER / f"lightgbm_{name}.pkl").open("wb") as file:
