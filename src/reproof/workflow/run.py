@@ -25,7 +25,9 @@ from reproof.model.event import Emit, Event, silent
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, RandomnessSection, Record, Tool
 from reproof.project.environment_files import EnvironmentSource, find_environment
+from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
+from reproof.workflow.materials import CHANGED
 from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracking_names
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of, prepare
 from reproof.workflow.provision import Provision, Wanted, path_outside, provide
@@ -114,9 +116,9 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     records = RecordStore(prepared.own)
     draft = _draft(prepared, provision)
     records.begin(draft)
-    with _scratch() as scratch:
+    with _scratch() as scratch, cached_where_it_pays(prepared.own) as digesting:
         setup = _setup(options, prepared, provision, tracker, scratch)
-        evidence = observe(setup, emit)
+        evidence = observe(msgspec.structs.replace(setup, digesting=digesting), emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
     identity, trouble = _write(records, record)
     tracked = tracker.finish(identity, record, evidence.logged.primary, emit)
@@ -130,7 +132,12 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         record=record,
         folder=prepared.own,
         tracked=tracked,
-        notes=(*_problem(evidence), *_advice(record, prepared)),
+        notes=(
+            *_problem(evidence),
+            *_moved(record),
+            *_advice(record, prepared),
+            *_elsewhere(prepared, identity),
+        ),
     )
 
 
@@ -308,6 +315,21 @@ def _problem(evidence: Evidence) -> Iterator[str]:
         yield f"the command could not be started: {evidence.execution.problem}"
     if evidence.execution.timed_out:
         yield "the command was ended because its time was up"
+
+
+def _moved(record: Record) -> Iterator[str]:
+    """Inputs whose content changed under the run: what came out may belong to neither."""
+    for omission in record.omissions:
+        if omission.reason.startswith(CHANGED):
+            yield f"`{omission.subject}`: {omission.reason}"
+
+
+def _elsewhere(prepared: Prepared, identity: str) -> Iterator[str]:
+    """How to name a record that is not kept in the repository of the current folder."""
+    here = Path.cwd().resolve()
+    if prepared.top.resolve() not in (here, *here.parents):
+        place = prepared.own / "records" / f"{identity}.json"
+        yield f"the record is kept elsewhere; run `reproof verify {shlex.quote(str(place))}`"
 
 
 def _advice(record: Record, prepared: Prepared) -> Iterator[str]:
