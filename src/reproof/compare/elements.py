@@ -90,13 +90,15 @@ def _measure_floats(
         distance = np.abs(first - second)
         larger = np.maximum(np.abs(first), np.abs(second))
         relative = np.where(larger > 0, distance / larger, 0.0)
-    finite = np.isfinite(first) & np.isfinite(second)
+    finite: np.ndarray = np.isfinite(first) & np.isfinite(second)
     into.without_number += int(len(finite) - finite.sum())
     if not finite.any():
         return finite
     into.max_abs = max(into.max_abs, float(distance[finite].max()))
     into.max_rel = max(into.max_rel, float(relative[finite].max()))
-    close = finite & (distance <= tolerance.atol + tolerance.rtol * larger) & (not tolerance.is_exact)
+    close: np.ndarray = np.asarray(
+        finite & (distance <= tolerance.atol + tolerance.rtol * larger) & (not tolerance.is_exact)
+    )
     steps = _steps(expected, actual) if expected.dtype.itemsize <= 8 else None
     if steps is not None:
         into.max_ulp = max(into.max_ulp or 0, int(steps[finite].max()))
@@ -129,7 +131,7 @@ def _measure_complex(
     close = _measure_floats("f", first, second, tolerance, into)
     close |= first.view(f"V{part.itemsize}") == second.view(f"V{part.itemsize}")
     into.without_number = before + int((~_finite(first, second)).reshape(-1, 2).any(axis=1).sum())
-    result: np.ndarray = close.reshape(-1, 2).all(axis=1)
+    result: np.ndarray = np.asarray(close.reshape(-1, 2).all(axis=1))
     return result
 
 
