@@ -125,6 +125,8 @@ def _measure_integers(
 def _measure_complex(
     expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, into: Distance
 ) -> np.ndarray:
+    import numpy as np
+
     part = expected.real.dtype
     first, second = expected.view(part), actual.view(part)
     before = into.without_number
