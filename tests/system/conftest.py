@@ -8,6 +8,20 @@ from pathlib import Path
 import pytest
 
 from projects import PLAIN, Project, user_environment
+from reproof.environment.uv import cache_folder
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of reproof's own (stores of MLflow, environments) that the tests of a worker share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def warm(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Projects made after this use the shared cache, and uv's cache of packages: for tests of other things."""
+    monkeypatch.setenv("REPROOF_CACHE_DIR", str(shared_cache))
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache_folder()))
 
 
 @pytest.fixture

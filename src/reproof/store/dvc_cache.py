@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import shlex
 import shutil
 import ssl
 import tempfile
@@ -226,6 +227,7 @@ class _Search:
             Its digests (the one that names it, and BLAKE3); None where no place has it.
         """
         algorithm = "md5" if ending else self.entry.hash_name
+        unsound: list[CorruptedCopy] = []
         for source, place, write in self._copies(md5 + ending, md5):
             target.unlink(missing_ok=True)
             if not self._try(source, write, target):
@@ -234,15 +236,11 @@ class _Search:
             if found[algorithm] == md5:
                 self.used[source] = None
                 target.chmod(0o644)
+                self._tell(unsound, source)
                 return found
-            self._note(
-                CorruptedCopy(
-                    name=name,
-                    place=place,
-                    expected=Digest(algorithm, md5),
-                    found=Digest(algorithm, found[algorithm]),
-                )
-            )
+            expected, other = Digest(algorithm, md5), Digest(algorithm, found[algorithm])
+            unsound.append(CorruptedCopy(name=name, place=place, expected=expected, found=other))
+            self.corrupted.append(unsound[-1])
         target.unlink(missing_ok=True)
         return None
 
@@ -313,18 +311,15 @@ class _Search:
             return False
         return True
 
-    def _note(self, copy: CorruptedCopy) -> None:
-        self.corrupted.append(copy)
-        cached = any(Path(copy.place).is_relative_to(cache) for cache in self.sources.caches)
-        self.emit(
-            Event(
-                kind="warning",
-                subject=copy.name,
-                message=f"the copy of `{copy.name}` at `{copy.place}` is corrupted: "
-                f"expected {copy.expected}, found {copy.found}",
-                hint=f"run `rm -f {copy.place} && dvc fetch {self.entry.source}`" if cached else None,
-            )
-        )
+    def _tell(self, copies: list[CorruptedCopy], source: str) -> None:
+        """Warn of copies that were passed over; a cache is mended from a remote."""
+        for copy in copies:
+            message = f"the copy of `{copy.name}` at `{copy.place}` is corrupted: "
+            message += f"expected {copy.expected}, found {copy.found}; restored from {source}"
+            cached = any(Path(copy.place).is_relative_to(cache) for cache in self.sources.caches)
+            mend = f"run `rm -f {shlex.quote(copy.place)} && dvc fetch {shlex.quote(self.entry.source)}`"
+            hint = mend if cached and source.startswith("remote ") else None
+            self.emit(Event(kind="warning", subject=copy.name, message=message, hint=hint))
 
 
 class _Absent(Exception):  # noqa: N818 - not an error: the next place is asked

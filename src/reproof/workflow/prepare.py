@@ -178,13 +178,22 @@ def _invocation(
     if mlproject is None and wishes.entry_point is None:
         raise ProjectError(
             f"there is no MLproject in `{folder}`, and no command to run",
-            hint="run `reproof run -- python train.py`, or `reproof run -e train.py`",
+            hint=_suggest_command(folder),
         )
     places = Places(folder=folder, top=top, cwd=Path.cwd(), home=Path.home())
     invocation = render(mlproject, wishes.entry_point or "main", wishes.parameters, places)
     for warning in invocation.warnings:
         emit(Event(kind="warning", subject="MLproject", message=warning))
     return _entry_point(wishes, mlproject, invocation, folder, top), ("bash", "-c", invocation.command)
+
+
+def _suggest_command(folder: Path) -> str:
+    """A hint for a folder without MLproject: one of its scripts, those with the usual names first."""
+    scripts = sorted(path.name for path in folder.glob("*.py"))
+    usual = [name for name in ("train.py", "main.py") if name in scripts]
+    if not scripts:
+        return "name a command after `--`, as in `reproof run -- make model`"
+    return f"add `-- python {shlex.quote((usual or scripts)[0])}`"
 
 
 def _entry_point(

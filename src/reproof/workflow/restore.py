@@ -170,7 +170,7 @@ def _require_unchanged(artifact: Artifact, place: Path) -> None:
         ("recorded", f"{_shown(artifact)}, {artifact.size:,} bytes, in neither Git nor DVC"),
         ("searched", f"the store of this project, and its original place `{place}`"),
     ]
-    advice = "bring it back to its place; what `dvc add` tracks could have been restored"
+    advice = f"bring it back to its place; `reproof keep {artifact.name}` then keeps it for good"
     if not place.is_file():
         raise MaterialError(f"cannot restore `{artifact.name}`: it is gone", details=facts, hint=advice)
     found = digest_file(place)
