@@ -98,7 +98,8 @@ def arguments(confinement: Confinement) -> list[str]:
     words = ["--unshare-all", *network, "--die-with-parent", "--as-pid-1", "--cap-drop", "ALL", *_system()]
     if confinement.network:
         words += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
-    words += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys", "/sys", "--tmpfs", "/tmp"]  # noqa: S108 - theirs, not ours
+    words += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys", "/sys"]
+    words += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]  # noqa: S108 - theirs, not ours
     for device in confinement.devices:
         words += ["--dev-bind", str(device), str(device)]
     # Outer folders first: a room below a folder that is shown stays writable, and the reverse.

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 
-from reproof.base.digesting import digest_open_file, in_pool, new_digester
+from reproof.base.digesting import digest_files, digest_open_file, in_pool, new_digester
 from reproof.base.mounts import Mounts
-from reproof.store.manifest import describe_folder, dvc_id, identity
+from reproof.store.manifest import Digesting, describe_folder, dvc_id, identity
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,6 +45,8 @@ _LOOK_UP = "SELECT algorithm, digest FROM files WHERE device=? AND inode=? AND s
 _BATCH = 1024
 _YOUNG = 60.0  # seconds: twice the age at which Linux writes dirty pages out
 _LARGE = 1 << 20  # bytes from which forcing a file costs less than reading it again
+_MANY = 256  # files, or bytes, from which looking up costs less than reading
+_MUCH = 64 << 20
 _FORCED = 256  # small files that are forced at most: each costs a write to the disk
 
 _State = tuple[int, int, int, int, int]
@@ -313,6 +315,38 @@ def _state(status: os.stat_result) -> _State:
 def _signed(number: int) -> int:
     """The same 64 bits as sqlite can hold them."""
     return number - (1 << 64) if number >= 1 << 63 else number
+
+
+@contextlib.contextmanager
+def cached_where_it_pays(folder: Path) -> Iterator[Digesting]:
+    """Digests from a cache in `folder` for much data; for little, opening one costs more than reading.
+
+    Yields:
+        As :func:`reproof.base.digesting.digest_files`.
+    """
+    opened: list[DigestCache] = []
+
+    def digest(paths: Iterable[str], algorithms: Iterable[str]) -> Iterator[dict[str, str] | OSError]:
+        listed = list(paths)
+        if not opened and _is_much(listed):
+            opened.append(DigestCache(folder))
+        return (opened[0].digest_files if opened else digest_files)(listed, algorithms)
+
+    try:
+        yield digest
+    finally:
+        for cache in opened:
+            cache.close()
+
+
+def _is_much(paths: list[str]) -> bool:
+    if len(paths) >= _MANY:
+        return True
+    size = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            size += os.stat(path).st_size  # noqa: PTH116  # a str may hold bytes that are no UTF-8
+    return size >= _MUCH
 
 
 def state_of_files(paths: Iterable[str]) -> bytes | None:

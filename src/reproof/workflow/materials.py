@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
-from reproof.base.digesting import digest_file
+from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
 from reproof.model.artifact import Artifact, Origin
 from reproof.model.record import Omission
+from reproof.store.manifest import Digesting
+
+#: How the omission begins that tells of an input whose content moved under the run.
+CHANGED = "input changed during the run"
+OWN = "the run read it and also wrote it"
+
+TRACKED_FILES = 2_000
+TRACKED_BYTES = 1 << 30
 
 #: Files of the operating system: named by hardware and environment sections, not by materials.
 SYSTEM = (
@@ -68,6 +75,9 @@ class Reads:
         ignored: Absolute folders whose files are not inputs (environment, scratch, stores).
         there: Names below the project that were there when the child started.
         started: When the child started, in seconds since the epoch.
+        written: Absolute paths that a process said it opened for writing.
+        before: Digests before the start by name, of what was digested then.
+        digesting: Where digests come from.
     """
 
     reported: frozenset[str] = frozenset()
@@ -75,6 +85,37 @@ class Reads:
     ignored: tuple[str, ...] = ()
     there: Container[str] = frozenset()
     started: float = 0.0
+    written: frozenset[str] = frozenset()
+    before: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    digesting: Digesting = digest_files
+
+
+def digest_before(origins: Origins, naming: Naming, digesting: Digesting) -> dict[str, dict[str, str]]:
+    """Digest the inputs that are known before the start: those declared, and what DVC tracks.
+
+    Of what DVC tracks no more than :data:`TRACKED_FILES` files and :data:`TRACKED_BYTES` bytes: the
+    times of larger data tell whether it stayed what it is after the end.
+
+    Returns:
+        Name to digests; what cannot be read is left out.
+    """
+    wanted: dict[str, tuple[str, ...]] = dict.fromkeys(origins.declared, ("blake3",))
+    room = TRACKED_BYTES
+    for name, artifact in origins.tracked.items() if len(origins.tracked) <= TRACKED_FILES else ():
+        try:
+            room -= naming.find_file(name).stat().st_size
+        except OSError:
+            continue
+        if room < 0:
+            break
+        wanted[name] = ("blake3", *artifact.digests)
+    found: dict[str, dict[str, str]] = {}
+    for algorithms in sorted(set(wanted.values())):
+        names = sorted(name for name, each in wanted.items() if each == algorithms)
+        digests = digesting([str(naming.find_file(name)) for name in names], algorithms)
+        pairs = zip(names, digests, strict=True)
+        found.update((name, each) for name, each in pairs if not isinstance(each, OSError))
+    return found
 
 
 def gather_materials(
@@ -94,31 +135,123 @@ def gather_materials(
     made = frozenset(products)
     materials: dict[str, Artifact] = {}
     omissions: list[Omission] = []
+    whole: list[_Input] = []
+    for each in _inputs(reads, origins, naming):
+        if each.name in made:
+            artifact, omission = _moved(each, origins, reads)
+            omissions += [omission] if omission is not None else []
+            if artifact is not None:
+                materials[each.name] = artifact
+        elif each.status is None:
+            omissions += _not_there(each, reads)
+        elif not stat.S_ISREG(each.status.st_mode):
+            continue
+        elif _is_own(each, each.status, reads):
+            omissions += [] if each.name.startswith("/tmp/") else [Omission(subject=each.name, reason=OWN)]  # noqa: S108
+        else:
+            whole.append(each)
+    for each, digests in _digest(whole, reads.digesting):
+        if isinstance(digests, OSError):
+            reason = f"read by the run, not readable after it: {digests.strerror}"
+            omissions.append(Omission(subject=each.name, reason=reason))
+            continue
+        materials[each.name] = _describe(each, digests, origins, reads)
+        omissions += _change(each, digests, reads)
+    return tuple(materials[name] for name in sorted(materials)), tuple(omissions)
+
+
+class _Input(msgspec.Struct, frozen=True):
+    """A file that was read: what `stat` says of it now, or why that cannot be had; what DVC names it by."""
+
+    path: str
+    name: str
+    status: os.stat_result | None
+    problem: OSError | None
+    algorithms: tuple[str, ...]
+
+
+def _inputs(reads: Reads, origins: Origins, naming: Naming) -> Iterator[_Input]:
+    """Every file that was read or is declared, once."""
+    known: set[str] = set()
     for path in sorted({*reads.reported, *reads.seen, *_declared_paths(origins, naming)}):
         name = naming.name_file(path)
-        if not _is_input(path, name, reads.ignored) or name in materials:
+        if not _is_input(path, name, reads.ignored) or name in known:
             continue
-        if name in made:
-            if name in origins.committed or name in origins.tracked or name in origins.captured:
-                omissions.append(Omission(subject=name, reason="the run read it and also wrote it"))
-            continue
+        known.add(name)
+        tracked = origins.tracked.get(name) if name not in origins.captured else None
+        algorithms = tuple(dict.fromkeys(("blake3", *(tracked.digests if tracked else ()))))
         try:
-            artifact, changed = _describe(path, name, origins, reads)
-        except FileNotFoundError:
-            # Most are names that were only tried, or temporary files of the run's own.
-            if name in reads.there:
-                omissions.append(Omission(subject=name, reason="read by the run, which also removed it"))
-            continue
+            # bytes that are no UTF-8 survive in a str, not in messages of Path
+            yield _Input(path, name, os.stat(path), None, algorithms)  # noqa: PTH116
         except OSError as error:
-            omissions.append(
-                Omission(subject=name, reason=f"read by the run, not readable after it: {error.strerror}")
+            yield _Input(path, name, None, error, algorithms)
+
+
+def _digest(
+    inputs: Iterable[_Input], digesting: Digesting
+) -> Iterator[tuple[_Input, dict[str, str] | OSError]]:
+    groups: dict[tuple[str, ...], list[_Input]] = {}
+    for each in inputs:
+        groups.setdefault(each.algorithms, []).append(each)
+    for algorithms, group in groups.items():
+        yield from zip(group, digesting([each.path for each in group], algorithms), strict=True)
+
+
+def _is_own(each: _Input, status: os.stat_result, reads: Reads) -> bool:
+    """Whether the run wrote it, and nothing is known of its content before."""
+    return each.path in reads.written and status.st_ctime > reads.started and each.name not in reads.before
+
+
+def _moved(each: _Input, origins: Origins, reads: Reads) -> tuple[Artifact | None, Omission | None]:
+    """An input that is not after the run what it was before: with the content from before, where known."""
+    name, before = each.name, reads.before.get(each.name)
+    versioned = name in origins.committed or name in origins.tracked or name in origins.captured
+    if name not in reads.there or not (versioned or before):
+        return None, None  # the run made it
+    own = each.path in reads.written
+    reason = (
+        "the run read it and also wrote it"
+        if own
+        else f"{CHANGED}, and no process of the run says it wrote it"
+    )
+    known = origins.captured.get(name) or origins.tracked.get(name)
+    digests = before or (known.digests if known is not None else {})
+    differs = known is not None and any(
+        digests.get(algorithm) != value for algorithm, value in known.digests.items() if algorithm in digests
+    )
+    artifact = Artifact(
+        name=name,
+        digests=digests,
+        size=known.size if known is not None else 0,
+        note=f"{reason}; this is the content before the start",
+        origin="external" if differs else _origin(name, origins),
+        source=known.source if known is not None else None,
+        kept=name in origins.captured,
+    )
+    return artifact, Omission(subject=name, reason=reason)
+
+
+def _not_there(each: _Input, reads: Reads) -> Iterator[Omission]:
+    """What to say of an input that is gone; most are names that were only tried, or the run's own."""
+    if isinstance(each.problem, FileNotFoundError):
+        if each.name in reads.there:
+            yield Omission(subject=each.name, reason="read by the run, which also removed it")
+    elif each.problem is not None and not isinstance(each.problem, NotADirectoryError):
+        reason = f"read by the run, not readable after it: {each.problem.strerror}"
+        yield Omission(subject=each.name, reason=reason)
+
+
+def _change(each: _Input, digests: dict[str, str], reads: Reads) -> Iterator[Omission]:
+    """Whether an input outside the watched tree moved: by its digest before, else by its times."""
+    before = reads.before.get(each.name)
+    if before is not None:
+        if before["blake3"] != digests["blake3"]:
+            yield Omission(
+                subject=each.name,
+                reason=f"{CHANGED}: blake3:{before['blake3'][:8]} before, blake3:{digests['blake3'][:8]} after",
             )
-            continue
-        if artifact is not None:
-            materials[name] = artifact
-        if changed:
-            omissions.append(Omission(subject=name, reason="changed while the run went on"))
-    return tuple(materials[name] for name in sorted(materials)), tuple(omissions)
+    elif each.status is not None and each.status.st_ctime > reads.started:
+        yield Omission(subject=each.name, reason=f"{CHANGED}, as its times say; the digest is from after it")
 
 
 def _declared_paths(origins: Origins, naming: Naming) -> list[str]:
@@ -133,29 +266,30 @@ def _is_input(path: str, name: str, ignored: tuple[str, ...]) -> bool:
     return not any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in ignored)
 
 
-def _describe(path: str, name: str, origins: Origins, reads: Reads) -> tuple[Artifact | None, bool]:
-    """The material at `path`, and whether it changed after the start; None for what is no file."""
-    status = os.stat(path)  # noqa: PTH116  # bytes that are no UTF-8 survive in a str, not in messages of Path
-    if not stat.S_ISREG(status.st_mode):
-        return None, False
+def _describe(each: _Input, digests: dict[str, str], origins: Origins, reads: Reads) -> Artifact:
+    """The material, with its digests after the run."""
+    name = each.name
     known = origins.captured.get(name) or origins.tracked.get(name)
-    named = tuple(known.digests) if known is not None and known.origin == "dvc" else ()
-    digests = digest_file(Path(path), dict.fromkeys(("blake3", *named)))
-    differs = known is not None and any(digests[algorithm] != known.digests[algorithm] for algorithm in named)
-    note = None if path in reads.reported or name in origins.declared else "opened by an unknown process"
+    named = [algorithm for algorithm in each.algorithms if known is not None and algorithm in known.digests]
+    differs = (
+        known is not None
+        and known.origin == "dvc"
+        and any(digests[algorithm] != known.digests[algorithm] for algorithm in named)
+    )
+    note = None if each.path in reads.reported or name in origins.declared else "opened by an unknown process"
     if differs and known is not None:
         note = f"not the content that `{known.source}` names"
-    artifact = Artifact(
+    assert each.status is not None
+    return Artifact(
         name=name,
         digests=digests,
-        size=status.st_size,
-        mode=stat.S_IMODE(status.st_mode),
+        size=each.status.st_size,
+        mode=stat.S_IMODE(each.status.st_mode),
         note=note,
         origin="external" if differs else _origin(name, origins),
         source=known.source if known is not None else None,
         kept=name in origins.captured,
     )
-    return artifact, status.st_ctime > reads.started
 
 
 def _origin(name: str, origins: Origins) -> Origin:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
 from reproof.capture import native, observations
 from reproof.capture.observations import Observations
@@ -23,9 +24,10 @@ from reproof.model.observation import ModelCreated, RunOpened
 from reproof.model.recipe import Recipe
 from reproof.model.record import Byproducts, NativeLibrary, Omission, RandomnessSection
 from reproof.store.directory import DirectoryStore
+from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
 from reproof.workflow.logged import Logged, gather_logged
-from reproof.workflow.materials import SYSTEM, Origins, Reads, gather_materials
+from reproof.workflow.materials import SYSTEM, Origins, Reads, digest_before, gather_materials
 from reproof.workflow.products import Keeping, gather_products
 
 
@@ -63,6 +65,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         declared_products: Patterns from the settings.
         environment: Prefixes whose files are packages, not inputs.
         ignored: Further folders whose files are not inputs.
+        digesting: Where digests of inputs come from; reads them by default.
         title: What the work is called while it goes on.
     """
 
@@ -80,6 +83,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     declared_products: tuple[str, ...] = ()
     environment: tuple[Path, ...] = ()
     ignored: tuple[Path, ...] = ()
+    digesting: Digesting = digest_files
     title: str = "running the command"
 
 
@@ -108,6 +112,7 @@ class _Seen(msgspec.Struct, frozen=True):
     opened: frozenset[str]
     omissions: tuple[Omission, ...]
     started: float
+    inputs: dict[str, dict[str, str]]
 
 
 def observe(setup: Setup, emit: Emit) -> Evidence:
@@ -121,6 +126,7 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
     for name in ("artifacts", "logs"):
         (setup.scratch / name).mkdir(parents=True)
     top = Path(setup.naming.top)
+    inputs = digest_before(setup.origins, setup.naming, setup.digesting)
     before = scan(top)
     started = time.time()
     with NativeWatch(top, tree=before) as watch:
@@ -134,6 +140,7 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
         frozenset(watch.opened_paths),
         (*watch.omissions, *before.omissions),
         started,
+        inputs,
     )
     emit(Event(kind="start", subject="evidence", message="gathering what was read and written"))
     evidence = _gather(setup, seen, execution, interrupted=interrupted)
@@ -198,6 +205,9 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         ),
         there=seen.before.entries,
         started=seen.started,
+        written=frozenset(observations.opened_for_writing(seen.lines)),
+        before=seen.inputs,
+        digesting=setup.digesting,
     )
     names = {artifact.name for artifact in products.artifacts}
     materials, unclear = gather_materials(reads, setup.origins, naming, names)

@@ -1,0 +1,123 @@
+"""Inputs that do not stay what they are: said so, and the content from before the start is the material."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from typing import Any
+
+import blake3
+import pytest
+
+from projects import Project
+
+RUN = ("run", "--env-manager", "local")
+SWAPS = """
+import subprocess, sys
+text = open("{name}").read()
+subprocess.run(["sed", "-i", "s/1/9/", "{name}"], check=True)
+open("result.txt", "w").write(text)
+"""
+OVERWRITES = """
+text = open("data.txt").read()
+open("data.txt", "w").write("new")
+open("result.txt", "w").write(text)
+"""
+
+
+def material(project: Project, name: str) -> Any:
+    return next((each for each in project.record()["materials"] if each["name"] == name), None)
+
+
+def reasons(project: Project, name: str) -> list[str]:
+    return [each["reason"] for each in project.record().get("omissions", []) if each["subject"] == name]
+
+
+def b3(text: str) -> str:
+    return blake3.blake3(text.encode()).hexdigest()
+
+
+def test_a_committed_input_that_moves_under_the_run_is_told(plain: Project) -> None:
+    plain.write("train.py", SWAPS.format(name="data.txt"))
+    plain.commit()
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    assert "`data.txt`: input changed during the run" in said
+    assert reasons(plain, "data.txt")[0].startswith("input changed during the run")
+    assert "before the start" in material(plain, "data.txt")["note"]
+    verdict = plain.verify()  # the commit has the content from before: the same happens again
+    assert any("input changed" in each["reason"] for each in verdict["not_checked"])
+
+
+def test_a_declared_input_keeps_its_digest_from_before(plain: Project) -> None:
+    plain.write("train.py", SWAPS.format(name="own.txt"))
+    plain.write("pyproject.toml", '[tool.reproof]\nmaterials = ["own.*"]\n')
+    plain.write(".gitignore", "own.txt\nmodel.json\n")
+    plain.commit()
+    plain.write("own.txt", "1\n")
+    plain.reproof(*RUN, "--", "python", "train.py", expect=0)
+    assert material(plain, "own.txt")["digests"]["blake3"] == b3("1\n")
+    assert reasons(plain, "own.txt")[0].startswith("input changed during the run")
+
+
+def test_a_declared_input_outside_the_project_is_digested_twice(plain: Project) -> None:
+    outside = plain.folder.parent / "outside.txt"
+    plain.write("train.py", SWAPS.format(name=outside))
+    plain.write("pyproject.toml", f'[tool.reproof]\nmaterials = ["{outside}"]\n')
+    plain.commit()
+    outside.write_text("1\n")
+    plain.reproof(*RUN, "--", "python", "train.py", expect=0)
+    assert reasons(plain, str(outside)) == [
+        f"input changed during the run: blake3:{b3('1' + chr(10))[:8]} before, blake3:{b3('9' + chr(10))[:8]} after"
+    ]
+
+
+def test_an_input_that_the_run_overwrites_is_no_such_finding(plain: Project) -> None:
+    plain.write("train.py", OVERWRITES)
+    plain.commit()
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    assert "input changed" not in said
+    assert reasons(plain, "data.txt") == ["the run read it and also wrote it"]
+    assert plain.verify(expect=0)["reproduced"] is True
+
+
+def test_inputs_that_stay_are_not_talked_about(plain: Project) -> None:
+    plain.reproof(*RUN, "--", "python", "train.py", expect=0)
+    assert reasons(plain, "data.txt") == []
+    assert material(plain, "data.txt")["digests"]["blake3"] == b3("1\n2\n3.5\n")
+
+
+@pytest.mark.needs("dvc")
+def test_a_dependency_that_changes_while_a_stage_of_dvc_runs(plain: Project) -> None:
+    """DVC hashes dependencies after the command: its lock ties the new content to the old result."""
+    dvc = f"{sys.executable} -m dvc"
+    plain.env["DVC_SITE_CACHE_DIR"] = str(plain.folder / ".dvc/tmp/site")
+    plain.write("data.txt", "1\n2\n3.5\n")
+    plain.write("stage.py", SWAPS.format(name="big.txt"))
+    plain.write("big.txt", "1\n")
+    plain.shell(f"{dvc} init -q && {dvc} config core.analytics false && {dvc} add -q big.txt")
+    plain.write(
+        "dvc.yaml",
+        "stages:\n  fit:\n    cmd: python stage.py\n    deps:\n    - big.txt\n    outs:\n    - result.txt:\n        cache: false\n",
+    )
+    plain.commit()
+    plain.reproof(*RUN, "--", "python", "-m", "dvc", "repro", "fit", expect=0)
+    lock = (plain.folder / "dvc.lock").read_text()
+    assert hashlib.md5(b"9\n").hexdigest() in lock  # the content that the result was not made from
+    assert (plain.folder / "result.txt").read_text() == "1\n"
+    assert reasons(plain, "big.txt")[0].startswith("input changed during the run")
+    assert material(plain, "big.txt")["digests"]["blake3"] == b3("1\n")
+
+
+@pytest.mark.needs("dvc")
+def test_a_stage_that_varies_and_is_locked_again_silently(plain: Project) -> None:
+    """`dvc repro -f` writes what came out this time into the lock; the verdict says that it varies."""
+    dvc = f"{sys.executable} -m dvc"
+    plain.env["DVC_SITE_CACHE_DIR"] = str(plain.folder / ".dvc/tmp/site")
+    plain.write("stage.py", "import os\nopen('result.txt', 'w').write(os.urandom(8).hex())\n")
+    plain.write("dvc.yaml", "stages:\n  fit:\n    cmd: python stage.py\n    outs:\n    - result.txt:\n        cache: false\n")
+    plain.shell(f"{dvc} init -q && {dvc} config core.analytics false")
+    plain.commit()
+    plain.reproof(*RUN, "--", "python", "-m", "dvc", "repro", "-f", "fit", expect=0)
+    assert "up to date" in plain.shell(f"{dvc} status").out
+    verdict = plain.verify(expect=1)
+    assert (verdict["word"], verdict["stability"]) == ("not reproduced", "varies"), verdict["differences"]
