@@ -73,7 +73,9 @@ class ZipViews:
         found: dict[str, Counter[str]] = {}
         for member in self._content.members:
             for name, value in member.noise.items():
-                found.setdefault(name, Counter())[repr(value)] += 1
+                stored = name == "zip compression" and value[0] == zipfile.ZIP_STORED
+                told = value[::2] if stored else value  # without the size, which is that of the content
+                found.setdefault(name, Counter())[repr(told)] += 1
         found["zip comments"] = found.get("zip comments", Counter()) + Counter([repr(self._content.comment)])
         return found
 
