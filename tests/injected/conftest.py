@@ -114,7 +114,10 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, boo
     return make
 
 
+ALL = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
+_HERE = [version for version in ALL if interpreter(version)]
+SOME = tuple(dict.fromkeys([*_HERE[:1], THIS, *_HERE[-1:]]))
 
 
 @pytest.fixture
@@ -123,9 +126,17 @@ def place(environments: Callable[[str, bool], Path], tmp_path: Path) -> Place:
     return Place(environments(THIS, True), tmp_path)
 
 
-@pytest.fixture(params=["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+@pytest.fixture(params=SOME)
+def some_place(
+    request: pytest.FixtureRequest, environments: Callable[[str, bool], Path], tmp_path: Path
+) -> Place:
+    """A place with the oldest, this and the newest Python of this machine."""
+    return Place(environments(request.param, True), tmp_path)
+
+
+@pytest.fixture(params=ALL)
 def any_place(
     request: pytest.FixtureRequest, environments: Callable[[str, bool], Path], tmp_path: Path
 ) -> Place:
-    """A place with each Python that this machine has."""
+    """A place with each Python that reproof's bootstrap is for; skipped where this machine has none."""
     return Place(environments(request.param, True), tmp_path)

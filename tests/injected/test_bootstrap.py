@@ -58,7 +58,11 @@ def test_nothing_happens_outside_of_a_run(any_place: Any) -> None:
     code = "import sys; print('_reproof_lines' in sys.modules, [f for f in sys.meta_path if 'reproof' in f.__module__])"
     told = any_place.run(code, REPROOF_OBSERVATIONS=None)
     assert told.stdout == "False []\n"
-    told = any_place.run("import sys; print([n for n in sys.modules if 'reproof' in n])", REPROOF_OBSERVATIONS=None, **{f"V{n}": "" for n in range(8)})
+    told = any_place.run(
+        "import sys; print([n for n in sys.modules if 'reproof' in n])",
+        REPROOF_OBSERVATIONS=None,
+        **{f"V{n}": "" for n in range(8)},
+    )
     assert told.stdout == "[]\n"
     assert not any_place.file.exists()
 
@@ -90,20 +94,20 @@ print(pickle.loads(pickle.dumps(random.seed)) is random.seed, inspect.signature(
 
 
 @pytest.mark.parametrize("target", ["/dev/full", "/nowhere/at/all", "/"])
-def test_file_that_cannot_be_written(any_place: Any, target: str) -> None:
+def test_file_that_cannot_be_written(some_place: Any, target: str) -> None:
     code = "for number in range(2000): open('f%d' % number, 'w').close()\nprint('done')"
-    told = any_place.run(code, REPROOF_OBSERVATIONS=target)
+    told = some_place.run(code, REPROOF_OBSERVATIONS=target)
     assert (told.status, told.stdout, told.stderr) == (0, "done\n", "")
 
 
-def test_file_that_is_read_only(any_place: Any) -> None:
-    any_place.file.parent.mkdir()
-    any_place.file.symlink_to("/proc/version")
-    told = any_place.run("print('done')")
+def test_file_that_is_read_only(some_place: Any) -> None:
+    some_place.file.parent.mkdir()
+    some_place.file.symlink_to("/proc/version")
+    told = some_place.run("print('done')")
     assert (told.status, told.stdout, told.stderr) == (0, "done\n", "")
 
 
-def test_file_that_can_be_written_only_later(any_place: Any) -> None:
+def test_file_that_can_be_written_only_later(some_place: Any) -> None:
     code = """
 import os, time
 folder = os.path.dirname(os.environ["REPROOF_OBSERVATIONS"])
@@ -112,25 +116,25 @@ for number in range(1500):
     open("f%d" % number, "w").close()
 os.rename(folder + "-away", folder)
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert len(list(told.lines.of(Ended))) == 1
-    assert len(names(observations.opened_for_writing(told.lines), any_place)) > 900
+    assert len(names(observations.opened_for_writing(told.lines), some_place)) > 900
     assert told.lines.damaged == 0
 
 
-def test_replaced_finders(any_place: Any) -> None:
+def test_replaced_finders(some_place: Any) -> None:
     code = """
 import sys
 sys.meta_path = [finder for finder in sys.meta_path if "_reproof" not in finder.__module__]
 import random
 random.seed(5)
 """
-    told = any_place.run(code, REPROOF_SEED="1")
+    told = some_place.run(code, REPROOF_SEED="1")
     assert told.stderr == ""
     assert [line.where for line in told.lines.of(Seeded)] == ["${PROJECT}/main.py:5"]
 
 
-def test_hidden_import(any_place: Any) -> None:
+def test_hidden_import(some_place: Any) -> None:
     """No event tells of `import_module`; with our finder gone, the next import statement does."""
     code = """
 import importlib, sys
@@ -139,10 +143,10 @@ random = importlib.import_module("random")
 import string
 random.seed(5)
 """
-    assert [line.value for line in any_place.run(code).lines.of(Seeded)] == ["5"]
+    assert [line.value for line in some_place.run(code).lines.of(Seeded)] == ["5"]
 
 
-def test_audit_hook_of_the_program(any_place: Any) -> None:
+def test_audit_hook_of_the_program(some_place: Any) -> None:
     code = """
 import sys
 seen = []
@@ -155,23 +159,23 @@ sys.addaudithook(hook)
 open("main.py").close()
 print("main.py" in seen)
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert (told.status, told.stdout, told.stderr) == (0, "True\n", "")
 
 
-def test_closed_descriptors_and_changed_root(any_place: Any) -> None:
+def test_closed_descriptors_and_changed_root(some_place: Any) -> None:
     code = """
 import os
 os.closerange(3, 256)
 os.chdir("/")
 open("etc/passwd").close()
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.status == 0, told.stderr
     assert "/etc/passwd" in observations.opened_for_reading(told.lines)
 
 
-def test_replaced_functions_of_the_system(any_place: Any) -> None:
+def test_replaced_functions_of_the_system(some_place: Any) -> None:
     code = """
 import os, time, builtins
 def refuse(*args, **kwargs): raise AssertionError("used by someone else")
@@ -179,20 +183,20 @@ os.open = os.write = os.close = os.getpid = time.time = time.monotonic = refuse
 real, builtins.open = builtins.open, refuse
 real("main.py").close()
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.status == 0, told.stderr
-    assert "main.py" in names(observations.opened_for_reading(told.lines), any_place)
+    assert "main.py" in names(observations.opened_for_reading(told.lines), some_place)
 
 
-def test_own_sitecustomize_in_the_environment(any_place: Any, tmp_path: Path) -> None:
+def test_own_sitecustomize_in_the_environment(some_place: Any, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('mine'); raise ValueError('and broken')")
-    told = any_place.run("print('main')", PYTHONPATH=str(tmp_path))
+    told = some_place.run("print('main')", PYTHONPATH=str(tmp_path))
     assert told.stdout == "mine\nmain\n"
     assert "and broken" in told.stderr
     assert len(told.boots) == 1
 
 
-def test_deep_recursion(any_place: Any) -> None:
+def test_deep_recursion(some_place: Any) -> None:
     code = """
 def dive():
     open("main.py").close()
@@ -202,7 +206,7 @@ try:
 except RecursionError:
     print("bottom")
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert (told.status, told.stdout) == (0, "bottom\n"), told.stderr
 
 
@@ -218,8 +222,8 @@ def test_damaged_installation(environments: Callable[[str, bool], Path], place: 
     assert observations.omissions(told.lines)[0].subject == "processes"
 
 
-def test_seed_that_is_no_number(any_place: Any) -> None:
-    told = any_place.run("import random; print('done')", REPROOF_SEED="many")
+def test_seed_that_is_no_number(some_place: Any) -> None:
+    told = some_place.run("import random; print('done')", REPROOF_SEED="many")
     assert told.stdout == "done\n"
     assert told.failures() == [("seed", "REPROOF_SEED is not a decimal number")]
 
@@ -227,7 +231,7 @@ def test_seed_that_is_no_number(any_place: Any) -> None:
 # Files
 
 
-def test_files_by_mode(any_place: Any) -> None:
+def test_files_by_mode(some_place: Any) -> None:
     code = """
 import io, os, pathlib
 open("a", "w").close()
@@ -241,13 +245,15 @@ open(os.open("d", os.O_CREAT | os.O_RDWR), "r+").close()
 open("e", "a").close()
 os.close(os.open(".", os.O_RDONLY | os.O_DIRECTORY))
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.failures() == []
-    assert names(observations.opened_for_reading(told.lines), any_place) == {"a", "b", "c", "d"} | {"main.py"}
-    assert names(observations.opened_for_writing(told.lines), any_place) == {"a", "b", "c", "d", "e"}
+    assert names(observations.opened_for_reading(told.lines), some_place) == {"a", "b", "c", "d"} | {
+        "main.py"
+    }
+    assert names(observations.opened_for_writing(told.lines), some_place) == {"a", "b", "c", "d", "e"}
 
 
-def test_paths_as_they_are_meant(any_place: Any) -> None:
+def test_paths_as_they_are_meant(some_place: Any) -> None:
     code = """
 import os
 os.makedirs("one/two")
@@ -262,68 +268,68 @@ open("../link/../g").close()
 os.chdir("two")
 open("h").close()
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.status == 0, told.stderr
-    assert names(observations.opened_for_reading(told.lines), any_place) == {
+    assert names(observations.opened_for_reading(told.lines), some_place) == {
         *("main.py", "f", "one/g", "one/two/h")
     }
 
 
-def test_names_that_are_no_text(any_place: Any) -> None:
-    told = any_place.run(
+def test_names_that_are_no_text(some_place: Any) -> None:
+    told = some_place.run(
         "import os\nopen(os.fsencode('caf') + bytes([0xe9]), 'w').close()\nopen('\"q\\\\\\n', 'w')"
     )
     assert told.lines.damaged == 0
-    assert names(observations.opened_for_writing(told.lines), any_place) == {"caf\\udce9", '"q\\\n'}
+    assert names(observations.opened_for_writing(told.lines), some_place) == {"caf\\udce9", '"q\\\n'}
 
 
-def test_packages_and_our_own_files_are_no_data(any_place: Any) -> None:
-    (any_place.site_packages / "packaged").mkdir(exist_ok=True)
-    (any_place.site_packages / "packaged" / "__init__.py").write_text("text = open(__file__).read()")
+def test_packages_and_our_own_files_are_no_data(some_place: Any) -> None:
+    (some_place.site_packages / "packaged").mkdir(exist_ok=True)
+    (some_place.site_packages / "packaged" / "__init__.py").write_text("text = open(__file__).read()")
     code = "import packaged, json, os; open('/dev/null').close(); open('/proc/self/stat').close()"
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.status == 0, told.stderr
-    assert set(observations.opened_for_reading(told.lines)) == {f"{any_place.project}/main.py"}
+    assert set(observations.opened_for_reading(told.lines)) == {f"{some_place.project}/main.py"}
     assert observations.modules(told.lines) == ("packaged",)
 
 
-def test_cached_byte_code_stands_for_its_source(any_place: Any) -> None:
-    any_place.project.mkdir()
-    (any_place.project / "helper.py").write_text("x = 1")
+def test_cached_byte_code_stands_for_its_source(some_place: Any) -> None:
+    some_place.project.mkdir()
+    (some_place.project / "helper.py").write_text("x = 1")
     code = "import helper"
-    any_place.run(code, PYTHONDONTWRITEBYTECODE=None)
-    assert (any_place.project / "__pycache__").is_dir()
-    told = any_place.run(code)
-    assert names(observations.opened_for_reading(told.lines), any_place) == {"main.py", "helper.py"}
+    some_place.run(code, PYTHONDONTWRITEBYTECODE=None)
+    assert (some_place.project / "__pycache__").is_dir()
+    told = some_place.run(code)
+    assert names(observations.opened_for_reading(told.lines), some_place) == {"main.py", "helper.py"}
     assert observations.modules(told.lines) == ("helper",)
 
 
-def test_databases(any_place: Any) -> None:
+def test_databases(some_place: Any) -> None:
     code = """
 import sqlite3
 sqlite3.connect("a.db").execute("create table t (x)")
 sqlite3.connect("file:a.db?mode=ro", uri=True).close()
 sqlite3.connect(":memory:").close()
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     found = {line.mode for line in told.lines.of(Opened) if line.path.endswith("a.db")}
     assert found == {"r", "rw"}
     assert not [line for line in told.lines.of(Opened) if "memory" in line.path]
 
 
-def test_too_many_files(any_place: Any) -> None:
+def test_too_many_files(some_place: Any) -> None:
     code = """
-import _reproof_files
+import _reproof_watch as _reproof_files
 _reproof_files.LIMIT = 1000
 for number in range(3000):
     open("f%d" % number, "w").close()
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert 1000 <= len(observations.opened_for_writing(told.lines)) < 1400
     assert [subject for subject, _ in told.failures()] == ["files"]
 
 
-def test_addresses(any_place: Any) -> None:
+def test_addresses(some_place: Any) -> None:
     code = """
 import socket
 for kind, address in ((socket.AF_INET, ("127.0.0.1", 9)), (socket.AF_INET6, ("::1", 9)), (socket.AF_UNIX, "/nowhere")):
@@ -336,7 +342,7 @@ try:
 except OSError:
     pass
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.failures() == []
     assert observations.network(told.lines) == ("127.0.0.1:9", "[::1]:9", "localhost:80")
 
@@ -344,20 +350,20 @@ except OSError:
 # Randomness
 
 
-def test_seed_is_applied_and_repeats(any_place: Any) -> None:
+def test_seed_is_applied_and_repeats(some_place: Any) -> None:
     code = "import random; print(random.random())"
-    one, two = any_place.run(code, REPROOF_SEED="42"), any_place.run(code, REPROOF_SEED="42")
+    one, two = some_place.run(code, REPROOF_SEED="42"), some_place.run(code, REPROOF_SEED="42")
     assert one.stdout == two.stdout == "0.6394267984578837\n"
     assert [(line.what, line.value) for line in one.lines.of(Applied)] == [("random", "42")]
-    assert any_place.run(code).stdout != any_place.run(code).stdout
+    assert some_place.run(code).stdout != some_place.run(code).stdout
 
 
-def test_own_seed_wins(any_place: Any) -> None:
+def test_own_seed_wins(some_place: Any) -> None:
     code = "import random\nrandom.seed(7)\nprint(random.random())"
-    assert any_place.run(code, REPROOF_SEED="1").stdout == any_place.run(code, REPROOF_SEED="2").stdout
+    assert some_place.run(code, REPROOF_SEED="1").stdout == some_place.run(code, REPROOF_SEED="2").stdout
 
 
-def test_sub_processes_have_seeds_of_their_own_that_repeat(any_place: Any) -> None:
+def test_sub_processes_have_seeds_of_their_own_that_repeat(some_place: Any) -> None:
     code = """
 import os, subprocess, sys
 ask = [sys.executable, "-c", "import random; print(random.random())"]
@@ -366,19 +372,19 @@ for number in range(2):
 subprocess.run(ask, env=dict(os.environ))
 subprocess.run(ask, env=dict(os.environ))
 """
-    one, two = any_place.run(code, REPROOF_SEED="42"), any_place.run(code, REPROOF_SEED="42")
+    one, two = some_place.run(code, REPROOF_SEED="42"), some_place.run(code, REPROOF_SEED="42")
     assert one.stdout == two.stdout
     assert len(set(one.stdout.split())) == 4
 
 
-def test_hash_seed_that_is_ignored_is_told(any_place: Any) -> None:
-    kept = any_place.run("pass", REPROOF_SEED="42", PYTHONHASHSEED="42")
+def test_hash_seed_that_is_ignored_is_told(some_place: Any) -> None:
+    kept = some_place.run("pass", REPROOF_SEED="42", PYTHONHASHSEED="42")
     assert [(line.what, line.value) for line in kept.lines.of(Applied)] == [("PYTHONHASHSEED", "42")]
-    lost = any_place.run("pass", options=["-E"], REPROOF_SEED="42", PYTHONHASHSEED="42")
+    lost = some_place.run("pass", options=["-E"], REPROOF_SEED="42", PYTHONHASHSEED="42")
     assert [subject for subject, _ in lost.failures()] == ["PYTHONHASHSEED"]
 
 
-def test_seeds_of_the_program_are_noted_few_for_each_place(any_place: Any) -> None:
+def test_seeds_of_the_program_are_noted_few_for_each_place(some_place: Any) -> None:
     code = """
 import random
 for value in range(10):
@@ -387,7 +393,7 @@ random.seed("text")
 random.seed(a=10**30)
 random.seed()
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert [(line.where[-2:], line.value) for line in told.lines.of(Seeded)] == [
         *((":4", "0"), (":4", "1"), (":4", "2"), (":5", ""), (":6", ""))
     ]
@@ -396,8 +402,8 @@ random.seed()
     ]
 
 
-def test_temporary_names_are_no_draws(any_place: Any) -> None:
-    told = any_place.run("import tempfile; tempfile.mkdtemp(); tempfile.mktemp()")
+def test_temporary_names_are_no_draws(some_place: Any) -> None:
+    told = some_place.run("import tempfile; tempfile.mkdtemp(); tempfile.mktemp()")
     assert list(told.lines.of(Drew)) == []
 
 
@@ -448,19 +454,19 @@ def test_numpy_functions_can_still_be_pickled(place: Any) -> None:
     assert (told.stdout, told.stderr) == ("True\n", "")
 
 
-def test_draws_within_a_package_name_both_places(any_place: Any) -> None:
-    package = any_place.site_packages / "drawing.py"
+def test_draws_within_a_package_name_both_places(some_place: Any) -> None:
+    package = some_place.site_packages / "drawing.py"
     package.write_text(
         "import random\ndef make():\n    return random.Random()\nrandom.Random(3); random.Random()"
     )
-    told = any_place.run("import drawing\ndrawing.make()")
+    told = some_place.run("import drawing\ndrawing.make()")
     (_, _, (draw,)) = observations.randomness(told.lines)
     assert [line.importing for line in told.lines.of(Drew)] == [True, False]
     assert draw.what == "random.Random() in drawing.py:3"
     assert draw.where == "${PROJECT}/main.py:2"
 
 
-def test_places_within_generated_code(any_place: Any) -> None:
+def test_places_within_generated_code(some_place: Any) -> None:
     code = """
 import dataclasses, random
 @dataclasses.dataclass
@@ -468,17 +474,17 @@ class Settings:
     generator: random.Random = dataclasses.field(default_factory=random.Random)
 Settings()
 """
-    (line,) = any_place.run(code).lines.of(Drew)
+    (line,) = some_place.run(code).lines.of(Drew)
     assert line.where == "${PROJECT}/main.py:6"
 
 
 # Hooks after imports
 
 
-def test_calls_back_after_imports(any_place: Any) -> None:
-    any_place.project.mkdir()
-    (any_place.project / "late.py").write_text("print('late runs')")
-    (any_place.project / "broken.py").write_text("raise ValueError('mine')")
+def test_calls_back_after_imports(some_place: Any) -> None:
+    some_place.project.mkdir()
+    (some_place.project / "late.py").write_text("print('late runs')")
+    (some_place.project / "broken.py").write_text("raise ValueError('mine')")
     code = """
 import importlib.util, sys
 import _reproof_imports as imports
@@ -498,19 +504,19 @@ try:
 except ModuleNotFoundError as error:
     print(error.name)
 """
-    told = any_place.run(code)
+    told = some_place.run(code)
     assert told.stdout.splitlines() == [
         *("already True", "late", "late runs", "after late set()", "mine", "missing")
     ], told.stderr
     assert [subject for subject, _ in told.failures()] == ["hook of late"]
 
 
-def test_mlflow_is_watched_only_when_asked(any_place: Any) -> None:
-    any_place.project.mkdir()
-    (any_place.project / "mlflow.py").write_text("__version__ = '0'")
+def test_mlflow_is_watched_only_when_asked(some_place: Any) -> None:
+    some_place.project.mkdir()
+    (some_place.project / "mlflow.py").write_text("__version__ = '0'")
     code = "import mlflow, sys; print('_reproof_mlflow' in sys.modules)"
-    assert any_place.run(code).stdout == "False\n"
-    assert any_place.run(code, REPROOF_MLFLOW="1").stdout == "True\n"
+    assert some_place.run(code).stdout == "False\n"
+    assert some_place.run(code, REPROOF_MLFLOW="1").stdout == "True\n"
 
 
 # Delivery
@@ -532,15 +538,15 @@ def test_install_replaces_an_earlier_version(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"_reproof_injected", "reproof.pth", "reproof.start"}
     assert not (tmp_path / "_reproof_injected" / "_reproof_old.py").exists()
     assert (tmp_path / "reproof.pth").read_text().count("\n") == 1
-    assert (tmp_path / "reproof.start").read_text() == "_reproof_injected.reproof_bootstrap:start\n"
+    assert (tmp_path / "reproof.start").read_text() == "_reproof_injected:start\n"
 
 
 def test_install_compiles_for_the_interpreter(place: Any) -> None:
     cached = list((place.site_packages / "_reproof_injected" / "__pycache__").glob("*.pyc"))
-    assert len(cached) == len(injected.files())  # without sitecustomize, with __init__
+    assert len(cached) == len(injected.files()) - 1  # without sitecustomize
 
 
-def test_entry_point_of_pep_829(any_place: Any) -> None:
+def test_entry_point_of_pep_829(some_place: Any) -> None:
     """Pythons of the future resolve this name and call it, instead of executing the line in the .pth."""
     code = """
 import os, pkgutil, sys
@@ -549,47 +555,47 @@ entry = open(sys.argv[2]).read().strip()
 pkgutil.resolve_name(entry)()
 pkgutil.resolve_name(entry)()
 """
-    any_place.run("pass")
-    (any_place.project / "main.py").write_text(code)
-    entry = any_place.site_packages / "reproof.start"
-    told = any_place.call(any_place.python, "main.py", any_place.file, entry, REPROOF_OBSERVATIONS=None)
+    some_place.run("pass")
+    (some_place.project / "main.py").write_text(code)
+    entry = some_place.site_packages / "reproof.start"
+    told = some_place.call(some_place.python, "main.py", some_place.file, entry, REPROOF_OBSERVATIONS=None)
     assert told.stderr == ""
     assert len(told.boots) == 1
 
 
-def test_folder_for_python_path(any_place: Any, environments: Callable[[str, bool], Path]) -> None:
-    version = any_place.site_packages.parent.name[6:]
+def test_folder_for_python_path(some_place: Any, environments: Callable[[str, bool], Path]) -> None:
+    version = some_place.site_packages.parent.name[6:]
     plain = environments(version, False)
-    folder = injected.sitecustomize_folder(any_place.folder / "way in")
-    own = any_place.folder / "own"
+    folder = injected.sitecustomize_folder(some_place.folder / "way in")
+    own = some_place.folder / "own"
     own.mkdir()
-    any_place.project.mkdir()
-    (any_place.project / "main.py").write_text(
+    some_place.project.mkdir()
+    (some_place.project / "main.py").write_text(
         "import sys, multiprocessing as m\n"
         f"print({str(folder)!r} in sys.path, 'sitecustomize' in sys.modules)\n"
         "if __name__ == '__main__':\n"
         "    p = m.get_context('spawn').Process(target=print, args=(1,)); p.start(); p.join()\n"
     )
-    alone = any_place.call(plain, "main.py", PYTHONPATH=str(folder))
+    alone = some_place.call(plain, "main.py", PYTHONPATH=str(folder))
     assert alone.stdout.splitlines()[0].startswith("False ")
     assert [boot.via for boot in alone.boots if boot.argv[1:] == ("main.py",)] == ["path"]
     assert len(alone.boots) >= 2
     (own / "sitecustomize.py").write_text("print('mine')\nX = 1\n")
-    chained = any_place.call(
+    chained = some_place.call(
         plain, "-c", "import sitecustomize as s; print(s.X)", PYTHONPATH=f"{folder}{os.pathsep}{own}"
     )
     assert (chained.stdout, chained.stderr, len(chained.boots)) == ("mine\n1\n", "", 1)
     for body in ("raise ValueError('broken')", "import not_there", "raise SystemExit(4)"):
         (own / "sitecustomize.py").write_text(body)
         path = f"{folder}{os.pathsep}{own}"
-        ours = any_place.call(plain, "-c", "print(2)", PYTHONPATH=path)
-        without = any_place.call(plain, "-c", "print(2)", PYTHONPATH=str(own), REPROOF_OBSERVATIONS=None)
+        ours = some_place.call(plain, "-c", "print(2)", PYTHONPATH=path)
+        without = some_place.call(plain, "-c", "print(2)", PYTHONPATH=str(own), REPROOF_OBSERVATIONS=None)
         assert (ours.status, ours.stdout, ours.stderr.splitlines()[-1:]) == (
             *(without.status, without.stdout, without.stderr.splitlines()[-1:]),
         )
         assert len(ours.boots) == 1
 
 
-def test_loaded_through_both_ways_begins_once(any_place: Any) -> None:
-    folder = injected.sitecustomize_folder(any_place.folder / "way in")
-    assert len(any_place.run("pass", PYTHONPATH=str(folder)).boots) == 1
+def test_loaded_through_both_ways_begins_once(some_place: Any) -> None:
+    folder = injected.sitecustomize_folder(some_place.folder / "way in")
+    assert len(some_place.run("pass", PYTHONPATH=str(folder)).boots) == 1

@@ -18,15 +18,15 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _PACKAGE = "_reproof_injected"
-_ENTRY = "reproof_bootstrap"
+_ENTRY = "reproof_bootstrap.py"
 
 # One line, as the format asks. It costs nothing outside of a run, unless the environment looks scrubbed:
 # then the bootstrap asks the processes above whether they are of a run. It must not fail.
 _PTH = (
     'import os; ("REPROOF_OBSERVATIONS" in os.environ or len(os.environ) < 8 or "HOME" not in os.environ) '
-    f'and exec("try:\\n import {_PACKAGE}.{_ENTRY}\\nexcept Exception:\\n pass")\n'
+    f'and exec("try:\\n import {_PACKAGE}\\nexcept Exception:\\n pass")\n'
 )
-_START = f"{_PACKAGE}.{_ENTRY}:start\n"
+_START = f"{_PACKAGE}:start\n"
 
 
 def files() -> tuple[Path, ...]:
@@ -65,9 +65,8 @@ def install(site_packages: Path, *, python: Path | None = None) -> None:
     """
     folder = site_packages / _PACKAGE
     _copy(folder, [path for path in files() if path.name != "sitecustomize.py"])
-    (folder / "__init__.py").write_text(
-        '"""Watches runs of reproof; does nothing otherwise."""\n', encoding="utf-8"
-    )
+    # The package is the way in itself: each file less is a quarter of a millisecond less at every start.
+    (folder / _ENTRY).rename(folder / "__init__.py")
     if python is not None:
         _compile(python, folder)
     (site_packages / "reproof.start").write_text(_START, encoding="utf-8")

@@ -3,7 +3,6 @@
 import os
 import sys
 
-import _reproof_files as files
 import _reproof_lines as lines
 import _reproof_watch as watch
 
@@ -26,7 +25,7 @@ def finish(last):
 
 def _native():
     """Files mapped as executable code, sorted; None where the system does not show them."""
-    files.quiet.add(files.get_ident())
+    watch.quiet.add(watch.get_ident())
     try:
         with open("/proc/self/maps", "rb") as file:
             data = file.read()
@@ -34,7 +33,7 @@ def _native():
         lines.failed("native libraries", "cannot be listed: %s" % error)
         return None
     finally:
-        files.quiet.discard(files.get_ident())
+        watch.quiet.discard(watch.get_ident())
     found = set()
     for line in data.split(b"\n"):
         parts = line.split(None, 5)

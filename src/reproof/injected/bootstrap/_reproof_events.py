@@ -2,7 +2,6 @@
 
 import os
 
-import _reproof_files as files
 import _reproof_lines as lines
 import _reproof_watch as watch
 
@@ -94,7 +93,7 @@ def _database(args):
     if name[:5] == "file:":
         name = name[5:]
     if name and name[:1] != ":" and "mode=memory" not in query:
-        files.note(os.path.abspath(name), os.O_RDONLY if "mode=ro" in query else os.O_RDWR)
+        watch.note(os.path.abspath(name), os.O_RDONLY if "mode=ro" in query else os.O_RDWR)
 
 
 def _loaded(_args):

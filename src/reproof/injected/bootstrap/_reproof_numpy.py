@@ -10,9 +10,9 @@ from _collections import deque
 from _thread import get_ident
 from time import monotonic
 
-import _reproof_files as files
 import _reproof_lines as lines
 import _reproof_random as randomness
+import _reproof_watch as watch
 
 _MAKERS = (
     "default_rng",
@@ -32,7 +32,7 @@ _within = set()  # threads that are making a RandomState
 _undecided = deque()  # (time, bit generator, places)
 
 
-def watch():
+def install():
     """Put stand-ins for the two names."""
     source = sys.modules.get("numpy.random.bit_generator")
     legacy = sys.modules.get("numpy.random.mtrand")
@@ -115,7 +115,7 @@ def _maker(frame):
 
 
 def _line_of(frame):
-    files.quiet.add(get_ident())
+    watch.quiet.add(get_ident())
     try:
         with open(frame.f_code.co_filename, encoding="utf-8", errors="replace") as file:
             for number, text in enumerate(file, 1):
@@ -124,5 +124,5 @@ def _line_of(frame):
     except (OSError, ValueError):
         pass
     finally:
-        files.quiet.discard(get_ident())
+        watch.quiet.discard(get_ident())
     return ""

@@ -49,7 +49,7 @@ def numpy(module):
     _watch_seed(module, "seed", "numpy.random.seed", generator="numpy.random")
     import _reproof_numpy
 
-    _reproof_numpy.watch()
+    _reproof_numpy.install()
 
 
 def torch(module):

@@ -6,7 +6,6 @@ leave through `os._exit`, past `atexit`; so the last line is asked for there.
 
 import sys
 
-import _reproof_files as files
 import _reproof_lines as lines
 import _reproof_watch as watch
 
@@ -46,7 +45,7 @@ def _begin_forked(util):
 
 def _begin(process):
     try:
-        files.promptly()
+        watch.promptly()
         _take_role(process)
     except Exception as error:
         lines.failed("worker", repr(error))

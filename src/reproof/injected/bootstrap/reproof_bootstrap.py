@@ -30,14 +30,17 @@ def start():
 
 def _begin(folder):
     # On sys.path only for the moment of these imports: the program finds its path as it expects it.
-    sys.path.append(folder)
+    absent = folder not in sys.path
+    if absent:
+        sys.path.append(folder)
     try:
         import _reproof_imports
         import _reproof_watch
     finally:
-        sys.path.remove(folder)
+        if absent:
+            sys.path.remove(folder)
     _reproof_imports.serve(folder)
-    _reproof_watch.begin("environment" if __name__.startswith("_reproof_injected.") else "path")
+    _reproof_watch.begin("environment" if folder.endswith("/_reproof_injected") else "path")
 
 
 def _settings_of_ancestor():
