@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import sys
+from contextlib import closing
 from typing import Any
 
 import blake3
@@ -121,3 +123,16 @@ def test_a_stage_that_varies_and_is_locked_again_silently(plain: Project) -> Non
     assert "up to date" in plain.shell(f"{dvc} status").out
     verdict = plain.verify(expect=1)
     assert (verdict["word"], verdict["stability"]) == ("not reproduced", "varies"), verdict["differences"]
+
+
+@pytest.mark.needs("mlflow")
+def test_what_mlflow_shows_of_the_data_is_its_whole_content(plain: Project) -> None:
+    plain.write("train.py", "import mlflow\nopen('data.txt').read()\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1)\n")
+    plain.commit()
+    plain.reproof(*RUN, "--tracking-uri", "sqlite:///m.db", "--", "python", "train.py", expect=0)
+    with closing(sqlite3.connect(plain.folder / "m.db")) as database:
+        found = database.execute("SELECT name, digest FROM datasets").fetchall()
+        tags = dict(database.execute("SELECT name, value FROM input_tags").fetchall())
+    whole = b3("1\n2\n3.5\n")
+    assert found == [("data.txt", f"b3:{whole[:32]}")]
+    assert tags["reproof.blake3"] == whole

@@ -77,6 +77,8 @@ class _Server:
         artifacts = self._without_written(run)
         missing = {key: value for key, value in finish.parameters.items() if key not in run.parameters}
         client.log(run.run_id, missing, finish.tags)
+        if finish.inputs:
+            client.log_inputs(run.run_id, finish.inputs)
         if artifacts and not self._takes_artifacts(run):
             return self._by_agent(run)
         for path, content in sorted(artifacts.items()):

@@ -12,13 +12,13 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from reproof.errors import TrackingError
 from reproof.tracking.address import Address
-from reproof.tracking.values import Run
+from reproof.tracking.values import SOURCE_TYPE, DatasetInput, Run
 
 _ID_LENGTH = 32  # of the run ids that MLflow makes
 _PAGE = 1000  # runs or experiments a page; servers accept up to 50,000
@@ -119,6 +119,23 @@ class RestClient:
             for kind, key, value in items[start : start + _BATCH]:
                 body[kind].append({"key": key, "value": value})
             self._call("POST", "runs/log-batch", body)
+
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Show datasets as inputs of a run; those that it has already are left as they are."""
+        datasets = [
+            {
+                "dataset": {
+                    "name": each.name,
+                    "digest": each.digest,
+                    "source_type": SOURCE_TYPE,
+                    "source": each.source,
+                    "profile": each.profile,
+                },
+                "tags": [{"key": key, "value": value} for key, value in each.tags.items()],
+            }
+            for each in inputs
+        ]
+        self._call("POST", "runs/log-inputs", {"run_id": run_id, "datasets": datasets})
 
     def terminate(self, run_id: str, status: str, ended: int) -> None:
         """Set a run's final status; `ended` in milliseconds since the epoch."""

@@ -17,6 +17,9 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 #: The artifact that says what a run was; never written twice with other content.
 RECORD_ARTIFACT = "reproof/record.json"
 
+#: The type of source that MLflow understands as a place in a file system.
+SOURCE_TYPE = "local"
+
 
 @dataclass(frozen=True)
 class Access:
@@ -54,6 +57,24 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, str] = {}
 
 
+class DatasetInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset to be shown as an input of a run.
+
+    Attributes:
+        name: At most 500 characters.
+        digest: At most 36 characters.
+        source: JSON: where it is.
+        profile: JSON: its size.
+        tags: Values of at most 500 characters.
+    """
+
+    name: str
+    digest: str
+    source: str
+    profile: str = "{}"
+    tags: dict[str, str] = {}
+
+
 class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be written about a run; can be kept as JSON until a store can be reached.
 
@@ -69,6 +90,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         parameters: Written where the run has no parameter of that name yet.
         tags: Written, over older values.
         artifacts: Path below the run's artifacts to content.
+        inputs: Datasets that the run read.
     """
 
     record: str
@@ -82,6 +104,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parameters: dict[str, str] = {}
     tags: dict[str, str] = {}
     artifacts: dict[str, bytes] = {}
+    inputs: tuple[DatasetInput, ...] = ()
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from reproof.tracking.finish import finish
 from reproof.tracking.installation import find_installation
 from reproof.tracking.sync import write_pending
 from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish
+from reproof.workflow.datasets import datasets_of, sampled_datasets
 from reproof.workflow.prepare import Prepared
 
 
@@ -129,6 +130,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
             parameters=record.project.parameters,
             tags=_last_tags(identity, record),
             artifacts={RECORD_ARTIFACT: encode(record)},
+            inputs=datasets_of(record),
         )
         tracked = write_or_keep(wanted, self.access(address), self.pending)
         emit(Event(kind="finish", subject="tracking"))
@@ -238,6 +240,8 @@ def _last_tags(identity: str, record: Record) -> dict[str, str]:
     }
     if record.randomness.seed is not None:
         tags["reproof.seed"] = str(record.randomness.seed)
+    if (sampled := sampled_datasets(record)) is not None:
+        tags["reproof.sampled_datasets"] = sampled
     return tags
 
 

@@ -102,6 +102,7 @@ def _finish(uri, finish, known):
         run = _new(client, finish)
         known.update(run_id=run.info.run_id, experiment_id=run.info.experiment_id)
     _log(client, run, finish)
+    _log_inputs(client, run, finish.get("inputs") or ())
     with tempfile.TemporaryDirectory() as place:
         for path, content in sorted(artifacts.items()):
             _upload(client, run, path, content, place)
@@ -157,6 +158,18 @@ def _log(client, run, finish):
         for kind, item in items[start : start + _BATCH]:
             batch[kind].append(item)
         client.log_batch(run.info.run_id, **batch)
+
+
+def _log_inputs(client, run, inputs):
+    """Datasets that the run read; those that it has already are left as they are."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    datasets = []
+    for each in inputs:
+        dataset = Dataset(each["name"], each["digest"], "local", each["source"], profile=each["profile"])
+        datasets.append(DatasetInput(dataset, [InputTag(key, value) for key, value in each["tags"].items()]))
+    if datasets:
+        client.log_inputs(run.info.run_id, datasets)
 
 
 def _upload(client, run, path, content, place):
