@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reproof.compare.elements import FOREIGN, Distance, measure
+from reproof.compare.paging import forget
 from reproof.compare.protocol import ContentError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import EXACT, Tolerance
@@ -133,7 +134,11 @@ def digest_of(tensor: Tensor) -> str:
     """``blake3:...`` of the data as they lie."""
     import blake3
 
-    return f"blake3:{blake3.blake3(memoryview(tensor.data).cast('B')).hexdigest()}"
+    digester, data = blake3.blake3(), memoryview(tensor.data).cast("B")
+    for start in range(0, len(data), _BLOCK):
+        digester.update(data[start : start + _BLOCK])
+        forget(tensor.data, start, start + _BLOCK)
+    return f"blake3:{digester.hexdigest()}"
 
 
 def _text(value: Any) -> str:
@@ -290,6 +295,8 @@ def _straight(expected: Tensor, actual: Tensor) -> _Blocks:
         one, two = first[start : start + step], second[start : start + step]
         if expected.layout != actual.layout or not _same_bytes(one, two):
             yield start, one, two
+        for side in (expected, actual):
+            forget(side.data, start * side.size, (start + len(one)) * side.size)
 
 
 def _turned(expected: Tensor, actual: Tensor) -> _Blocks:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from reproof.base.digesting import new_digester
+from reproof.compare.paging import forget
 from reproof.compare.protocol import ContentError, Context, Source
 from reproof.compare.zips import open_member, open_zip, read_zip
 from reproof.model.difference import Difference, Outcome
@@ -64,6 +65,7 @@ class ZipViews:
         crc = 0
         for start in range(0, len(view), _CHUNK):
             crc = zlib.crc32(view[start : start + _CHUNK], crc)
+            forget(view, start, start + _CHUNK)
         if crc != info.CRC:
             raise ContentError(f"its member `{name[:200]}` is damaged")
         return view
