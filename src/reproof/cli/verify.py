@@ -30,7 +30,7 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
     "stores",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="another DVC cache to look for data in; repeatable",
+    help="another project, its .reproof, or a DVC cache, to look for content in; repeatable",
 )
 @click.option("--no-log", is_flag=True, help="do not write the verdict to the MLflow run")
 @output()

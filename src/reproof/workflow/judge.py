@@ -116,12 +116,18 @@ class _Content(msgspec.Struct, frozen=True):
     store: DirectoryStore
     beside: tuple[Artifact, ...] = ()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the bytes were kept, and can be had."""
+        digest = self.artifact.digest
+        return self.artifact.kept and digest is not None and digest in self.store
+
     def lay_out(self, folder: Path) -> Path:
         """Verified private copies under their own file names, which recognisers look at too."""
         remove_tree(folder)
         base = PurePosixPath(self.artifact.name).parent
         for artifact in (self.artifact, *self.beside):
-            if artifact.kept and artifact.digest is not None:
+            if artifact.digest is not None and artifact.digest in self.store:
                 self.store.get(artifact.digest, folder / PurePosixPath(artifact.name).relative_to(base))
         return folder / PurePosixPath(self.artifact.name).name
 
@@ -210,12 +216,12 @@ def _compare_content(before: _Content, after: _Content, rule: Rule, scratch: Pat
             summary="same bytes",
             evidence={"size": expected.size, **{name: expected.digests[name] for name in shared}},
         )
-    if not (expected.kept and actual.kept):
+    if not (before.is_here and after.is_here):
         return Difference(
             subject=expected.name,
             outcome=Outcome.UNKNOWN,
             kind="bytes",
-            summary="the bytes differ, and the content of one side was not kept: only digests can be compared",
+            summary="the bytes differ, and the content of one side is not here: only digests can be compared",
             expected=str(expected.digest),
             actual=str(actual.digest),
         )

@@ -22,6 +22,7 @@ from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.conditions import Circumstances, list_conditions
+from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.lookup import find_record, place_of
 from reproof.workflow.room import Plan, Room, clean_room, rerun
@@ -109,6 +110,7 @@ def verify(
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
     plan = _plan(found, place.top, place.store, settings, chosen)
+    fetch_content(found.record, plan.store, plan.source, plan.stores)
     started = time.monotonic()
     with clean_room(plan, keep=chosen.keep, emit=emit) as room:
         seconds = {"recorded": found.record.byproducts.seconds, "room": round(time.monotonic() - started, 2)}
@@ -155,7 +157,7 @@ def _plan(found: Found, top: Path, store: DirectoryStore, settings: Settings, op
         isolation=options.isolation,  # type: ignore[arg-type]  # the command line offers the same words
         timeout=options.timeout,
         offline=options.offline,
-        stores=options.stores,
+        stores=places_of(options.stores),
     )
 
 
