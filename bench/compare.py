@@ -27,7 +27,9 @@ def operation():
 wall, cpu = time.perf_counter(), time.process_time()
 operation()
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+cpu += usage[1].ru_utime + usage[1].ru_stime
+peak = sum(each.ru_maxrss for each in usage) / 1024
 print(json.dumps(dict(wall_s=wall, cpu_s=cpu, peak_mib=peak)))
 """
 
@@ -131,10 +133,135 @@ def bench_json(folder: Path, options: argparse.Namespace) -> None:
     limit("json", "peak memory, MiB", figures["compare"]["peak_mib"], 1024)
 
 
+PARQUET = """
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+count, chance = int(sys.argv[3]), np.random.default_rng(0)
+texts = [pa.array(chance.integers(0, most, count)).cast(pa.string()) for most in (1000, 1 << 30)]
+floats = chance.standard_normal(count)
+columns = dict(
+    i64=chance.integers(0, 1 << 40, count), i32=chance.integers(0, 1000, count).astype("i4"), f64=floats,
+    f32=chance.standard_normal(count).astype("f4"), flag=chance.integers(0, 2, count).astype(bool),
+    when=pa.array(chance.integers(0, 1 << 40, count)).cast(pa.timestamp("us")), few=texts[0], many=texts[1],
+)
+pq.write_table(pa.table(columns), sys.argv[1])
+floats[count * 3 // 4] += 1e-9
+pq.write_table(pa.table(columns), sys.argv[2])
+pq.write_table(pa.table(columns), sys.argv[2] + ".other", compression="zstd", row_group_size=250_000)
+"""
+
+
+def bench_parquet(folder: Path, options: argparse.Namespace) -> None:
+    """Large tables that differ in one cell against reading both with pandas and comparing the frames."""
+    sides = folder / "one.parquet", folder / "two.parquet"
+    rows = str(int(options.gib * 2_500_000))
+    subprocess.run([sys.executable, "-c", f"import sys\n{PARQUET}", *map(str, sides), rows], check=True)
+    # comparing runs in a worker of its own, whose processor time and memory count too
+    worker = "\n    from reproof.compare.isolated import _WORKER; _WORKER.stop()"
+    operations: Operations = {
+        "pandas compare": (
+            "import pandas",
+            "assert len(pandas.read_parquet(sys.argv[1]).compare(pandas.read_parquet(sys.argv[2]))) == 1",
+        ),
+        "compare": (COMPARE, EXPECT.format(word="different") + worker),
+    }
+    figures = interleave("parquet", operations, sides, options.rounds)
+    other = sides[0], folder / "two.parquet.other"
+    figures["encoded otherwise"] = interleave("parquet", operations, other, options.rounds)["compare"]
+    for name in ("compare", "encoded otherwise"):
+        ratio = figures[name]["wall_s"] / figures["pandas compare"]["wall_s"]
+        limit("parquet", f"{rows} rows, {name}, wall_s ratio to pandas", ratio, 1 / 3)
+        limit("parquet", f"{name}, peak memory, MiB", figures[name]["peak_mib"], 500)
+
+
+TENSORS = """
+import json, struct, numpy as np
+count, many = int(sys.argv[3]), 16
+values = np.random.default_rng(0).standard_normal(count // many * many, np.float32).reshape(many, -1)
+size = values[0].nbytes
+header = {f"layer.{number}": {"dtype": "F32", "shape": [values.shape[1]], "data_offsets": [number * size, (number + 1) * size]} for number in range(many)}
+text = json.dumps(header).encode()
+for side in sys.argv[1:3]:
+    with open(side, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        values.tofile(file)
+    values[-1, -7] += 1
+"""
+
+
+def bench_tensors(folder: Path, options: argparse.Namespace) -> None:
+    """A quarter of the large size in safetensors that differ in one element against reading both."""
+    sides = folder / "one.safetensors", folder / "two.safetensors"
+    count = str(int(options.gib * (1 << 26)))
+    subprocess.run([sys.executable, "-c", f"import sys\n{TENSORS}", *map(str, sides), count], check=True)
+    read = "buffer = bytearray(1 << 20)\n    for side in sys.argv[1:]:\n        with open(side, 'rb', 0) as file:\n"
+    read += "            while file.readinto(buffer): pass"
+    operations: Operations = {"read both": ("", read), "compare": (COMPARE, EXPECT.format(word="different"))}
+    figures = interleave("tensors", operations, sides, options.rounds)
+    ratio = figures["compare"]["wall_s"] / figures["read both"]["wall_s"]
+    limit("tensors", f"{options.gib / 4:g} GiB, wall_s ratio to reading both", ratio, 3.0)
+
+
+def bench_csv(folder: Path, options: argparse.Namespace) -> None:
+    """Large CSV files that differ in one cell against reading both with pandas and comparing the frames."""
+    chance = random.Random(0)
+    rows = [
+        f"{number},{chance.random()!r},{chance.random()!r},name {number % 97}" for number in range(1_000_000)
+    ]
+    sides = folder / "one.csv", folder / "two.csv"
+    sides[0].write_text("\n".join(["id,loss,rmse,name", *rows]) + "\n")
+    rows[750_000] = rows[750_000].replace("name", "Name")
+    sides[1].write_text("\n".join(["id,loss,rmse,name", *rows]) + "\n")
+    operations: Operations = {
+        "pandas compare": (
+            "import pandas",
+            "assert len(pandas.read_csv(sys.argv[1]).compare(pandas.read_csv(sys.argv[2]))) == 1",
+        ),
+        "compare": (COMPARE, EXPECT.format(word="different")),
+    }
+    figures = interleave("csv", operations, sides, options.rounds)
+    ratio = figures["compare"]["wall_s"] / figures["pandas compare"]["wall_s"]
+    limit("csv", "1,000,000 rows, wall_s ratio to pandas", ratio, 1 / 3)
+    limit("csv", "peak memory, MiB", figures["compare"]["peak_mib"], 500)
+
+
+FORESTS = """
+import pickle, sys
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+points = np.random.RandomState(0).rand(9000, 8)
+values = points.sum(1) + np.random.RandomState(1).rand(9000)
+for seed, path in enumerate(sys.argv[1:]):
+    forest = RandomForestRegressor(64, random_state=seed).fit(points, values)
+    with open(path, "wb") as file:
+        pickle.dump(forest, file)
+"""
+
+
+def bench_forests(folder: Path, options: argparse.Namespace) -> None:
+    """Two pickled scikit-learn forests of 50 MB with other seeds against loading both."""
+    sides = folder / "one.pkl", folder / "two.pkl"
+    subprocess.run([sys.executable, "-c", FORESTS, *map(str, sides)], check=True)
+    operations: Operations = {
+        "pickle.load of both": (
+            "import pickle, sklearn.ensemble",
+            "for side in sys.argv[1:]: pickle.load(open(side, 'rb'))",
+        ),
+        "compare": (COMPARE, EXPECT.format(word="different")),
+    }
+    figures = interleave("forests", operations, sides, options.rounds)
+    size = sides[0].stat().st_size / 1e6
+    limit("forests", f"{size:.0f} MB forests, wall_s", figures["compare"]["wall_s"], 3.0)
+    limit("forests", "peak memory, MiB", figures["compare"]["peak_mib"], 500)
+
+
 CASES: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "identical": bench_identical,
     "files": bench_files,
     "json": bench_json,
+    "parquet": bench_parquet,
+    "tensors": bench_tensors,
+    "csv": bench_csv,
+    "forests": bench_forests,
 }
 
 
