@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from projects import Project
 
 RUN = ("run", "--env-manager", "local", "--", "python", "train.py")
