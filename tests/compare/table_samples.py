@@ -93,10 +93,8 @@ def _parquet(folder: Path) -> list[Path]:
             "a.parquet": parquet(whole),
             "b.parquet": parquet(whole, row_group_size=7, compression="zstd", use_dictionary=False),
             "c.parquet": parquet(_changed_cell()),
-            "d.parquet": parquet(whole.slice(0, 40)),
             "e.parquet": parquet(whole.take(list(range(49, -1, -1)))),
             "f.parquet": parquet(whole.slice(0, 0)),
-            "g.parquet": parquet(whole.drop_columns(["name"])),
         },
     )
 
@@ -109,9 +107,7 @@ def _arrow(folder: Path) -> list[Path]:
             "a.arrow": arrow(whole),
             "b.arrow": arrow(whole, stream=True, rows=9),
             "c.feather": arrow(whole, codec="lz4", rows=20),
-            "d.arrow": arrow(_changed_cell()),
             "e.arrow": arrow(whole.slice(0, 0)),
-            "f.arrows": arrow(whole.slice(3), stream=True),
         },
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reproof.compare.arrow_layout import bare
 from reproof.compare.bytewise import equal_bytes
 from reproof.compare.columnar import arrow_errors, compare_tables, in_step
+from reproof.compare.isolated import compare_apart
 from reproof.compare.protocol import Context, Source
 from reproof.compare.tables import changed_part, column_name
 from reproof.model.difference import Difference, Outcome
@@ -39,18 +40,21 @@ class ArrowComparator:
         Raises:
             ContentError: A side is damaged or has two columns of one name.
         """
-        with ExitStack() as stack:
-            pair = _ArrowPair(_ArrowTable(expected, stack), _ArrowTable(actual, stack))
-            with arrow_errors():
-                found = compare_tables(pair, context)
-                found.schema += pair.further()
-                if (
-                    not found.names
-                    and found.outcome is Outcome.IDENTICAL
-                    and not equal_bytes(expected, actual)
-                ):
-                    found.names.add("arrow buffer layout")
-                return found.difference(subject, context)
+        return compare_apart(
+            "reproof.compare.arrow_files:compare_arrow", (expected, actual), subject, context
+        )
+
+
+def compare_arrow(expected: Source, actual: Source, subject: str, context: Context) -> Difference:
+    """As :meth:`ArrowComparator.compare`, in this process, which some damaged files may end."""
+    with ExitStack() as stack:
+        pair = _ArrowPair(_ArrowTable(expected, stack), _ArrowTable(actual, stack))
+        with arrow_errors():
+            found = compare_tables(pair, context)
+            found.schema += pair.further()
+            if not found.names and found.outcome is Outcome.IDENTICAL and not equal_bytes(expected, actual):
+                found.names.add("arrow buffer layout")
+            return found.difference(subject, context)
 
 
 class _ArrowTable:

@@ -84,7 +84,7 @@ def flatten(array: pa.Array, depth: int = 0) -> Flat:
         return Flat(valid, lengths, children=(pa.array(data),))
     if pa.types.is_struct(kind):
         return Flat(valid, children=tuple(bare(child) for child in _fields(array, valid)))
-    if pa.types.is_large_list(kind) or pa.types.is_map(kind) or pa.types.is_fixed_size_list(kind):
+    if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         lengths = _list_lengths(array, valid)
         return Flat(valid, lengths, children=(bare(array.flatten()),))
     return Flat(valid, bits=bits_of(array, valid))
@@ -129,10 +129,22 @@ def bare(array: pa.Array) -> pa.Array:
             array = array.dictionary_decode()
         elif _is(kind, "is_run_end_encoded"):
             array = pc.run_end_decode(array)
+        elif pa.types.is_map(kind):
+            array = _entries(array)
         else:
             break
     wanted = _shallow(array.type)
     return array if wanted == array.type else array.cast(wanted)
+
+
+def _entries(array: pa.MapArray) -> pa.ListArray:
+    """Maps as lists of keys and values; nothing is copied."""
+    import pyarrow as pa
+
+    entries = pa.StructArray.from_arrays([array.keys, array.items], ["key", "value"])
+    kind = pa.list_(entries.type)
+    parts = array.buffers()[:2]
+    return pa.ListArray.from_buffers(kind, len(array), parts, array.null_count, array.offset, [entries])
 
 
 def _shallow(kind: pa.DataType) -> pa.DataType:
@@ -191,10 +203,8 @@ def _list_lengths(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
     if pa.types.is_fixed_size_list(array.type):
         lengths = np.full(len(array), array.type.list_size, np.int64)
         return lengths if valid is None else np.where(valid, lengths, 0)
-    import pyarrow.compute as pc
-
-    found: np.ndarray = np.asarray(pc.fill_null(pc.list_value_length(array), 0)).astype(np.int64)
-    return found
+    lengths = np.diff(np.asarray(array.offsets)).astype(np.int64)
+    return lengths if valid is None else np.where(valid, lengths, 0)
 
 
 def bits_of(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -159,7 +160,25 @@ def digest_columns(table: ColumnarTable, columns: Sequence[str]) -> dict[str, st
 def in_step(
     one: Iterator[pa.RecordBatch], two: Iterator[pa.RecordBatch], start: int = 0
 ) -> Iterator[tuple[int, Any, Any]]:
-    """Batches of both sides cut so that they have the same rows; ends with the shorter side."""
+    """Batches of both sides cut so that they have the same rows; ends with the shorter side.
+
+    The next batch of each side is decoded while the one before is compared.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        yield from _cut_in_step(_ahead(one, pool), _ahead(two, pool), start)
+
+
+def _ahead(batches: Iterator[pa.RecordBatch], pool: ThreadPoolExecutor) -> Iterator[pa.RecordBatch]:
+    """The same batches, each asked for before the one before it is used."""
+    following = pool.submit(next, batches, None)
+    while (batch := following.result()) is not None:
+        following = pool.submit(next, batches, None)
+        yield batch
+
+
+def _cut_in_step(
+    one: Iterator[pa.RecordBatch], two: Iterator[pa.RecordBatch], start: int
+) -> Iterator[tuple[int, Any, Any]]:
     left: Any = None
     right: Any = None
     while True:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reproof.compare.bytewise import equal_bytes
 from reproof.compare.columnar import arrow_errors, compare_tables, in_step
+from reproof.compare.isolated import compare_apart
 from reproof.compare.protocol import ContentError, Context, Source
 from reproof.model.difference import Difference, Outcome
 
@@ -24,7 +25,7 @@ _MAX_FOOTER = 64 << 20
 
 
 class ParquetComparator:
-    """Parquet: row groups, codecs, dictionaries, statistics, page layout and writer set aside by name."""
+    """Parquet: row groups, codecs, dictionaries, pages, statistics and writer are set aside by name."""
 
     name = "parquet"
 
@@ -38,19 +39,20 @@ class ParquetComparator:
         Raises:
             ContentError: A side is damaged, encrypted, or has two columns of one name.
         """
-        with ExitStack() as stack:
-            one = _ParquetTable(expected, stack)
-            two = _ParquetTable(actual, stack)
-            with arrow_errors():
-                pair = _ParquetPair(one, two, context)
-                found = compare_tables(pair, context)
-                if (
-                    not found.names
-                    and found.outcome is Outcome.IDENTICAL
-                    and not equal_bytes(expected, actual)
-                ):
-                    found.names.add("parquet page layout")
-                return found.difference(subject, context)
+        return compare_apart("reproof.compare.parquet:compare_parquet", (expected, actual), subject, context)
+
+
+def compare_parquet(expected: Source, actual: Source, subject: str, context: Context) -> Difference:
+    """As :meth:`ParquetComparator.compare`, in this process, which some damaged files end."""
+    with ExitStack() as stack:
+        one = _ParquetTable(expected, stack)
+        two = _ParquetTable(actual, stack)
+        with arrow_errors():
+            pair = _ParquetPair(one, two, context)
+            found = compare_tables(pair, context)
+            if not found.names and found.outcome is Outcome.IDENTICAL and not equal_bytes(expected, actual):
+                found.names.add(pair.remaining_name())
+            return found.difference(subject, context)
 
 
 class _ParquetTable:
@@ -166,6 +168,12 @@ class _ParquetPair:
                     names |= _chunk_names(first.column(number), second.column(number))
         return names
 
+    def remaining_name(self) -> str:
+        """What differs when nothing else does."""
+        if self._is_aligned and not self._differing:
+            return "statistics and other entries of the footer"
+        return "parquet page layout"
+
     def _may_differ(self, name: str, group: int) -> bool:
         self._context.spending.check_time()
         return any(self._chunks_differ(group, leaf) for leaf in self._leaves[name])
@@ -226,18 +234,8 @@ def _chunk_names(one: Any, two: Any) -> set[str]:
         names.add("dictionary encoding")
     elif set(one.encodings) != set(two.encodings):
         names.add("page encodings")
-    if one.num_values == two.num_values and _statistics(one) != _statistics(two):
-        names.add("statistics")
+    # what the statistics are is not asked: for damaged ones Arrow ends the process
     return names
-
-
-def _statistics(chunk: Any) -> Any:
-    if not chunk.is_stats_set:
-        return None
-    try:
-        return repr(chunk.statistics)
-    except (ValueError, NotImplementedError):
-        return "not readable"
 
 
 def _leaf_count(kind: pa.DataType) -> int:

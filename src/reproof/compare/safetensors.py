@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from reproof.compare.bytewise import equal_bytes
 from reproof.compare.collecting import Collector
 from reproof.compare.npy_header import MAX_AXES
 from reproof.compare.protocol import ContentError, Context, LimitError, Source
@@ -83,19 +84,23 @@ class SafetensorsComparator:
         """
         before, after = read_header(expected, context), read_header(actual, context)
         parts = Collector(context)
-        with expected.view() as left, actual.view() as right:
-            views = left[before.data :], right[after.data :]
-            for name, place in before.tensors.items():
-                context.spending.check_time()
-                other = after.tensors.get(name)
-                if other is None:
-                    parts.add(_one_sided(name, place, gone=True))
-                    continue
-                pair = (_tensor(place, views[0]), _tensor(other, views[1]))
+        for name, place in before.tensors.items():
+            context.spending.check_time()
+            other = after.tensors.get(name)
+            if other is None:
+                parts.add(_one_sided(name, place, gone=True))
+                continue
+            stretches = tuple(
+                side.part("", header.data + each.start, each.end - each.start)
+                for side, header, each in ((expected, before, place), (actual, after, other))
+            )
+            if _has_same_bytes(place, other, stretches):
+                parts.count(Outcome.IDENTICAL)
+                continue
+            with stretches[0].view() as left, stretches[1].view() as right:
+                pair = _tensor(place, left), _tensor(other, right)
                 parts.add(_compare_pair(shown(name), (place, other), pair, context))
                 del pair
-            views[0].release()
-            views[1].release()
         parts.extend(
             _one_sided(name, place, gone=False)
             for name, place in after.tensors.items()
@@ -193,10 +198,14 @@ def _bits(dtype: str) -> int | None:
     return 8 * _FOREIGN[dtype][1] if dtype in _FOREIGN else _BITS.get(dtype)
 
 
-def _tensor(place: Place, view: memoryview) -> Tensor:
+def _has_same_bytes(one: Place, two: Place, stretches: tuple[Source, ...]) -> bool:
+    """Reading is faster than mapping, and holds no memory, where nothing differs."""
+    return (one.dtype, one.shape) == (two.dtype, two.shape) and equal_bytes(stretches[0], stretches[1])
+
+
+def _tensor(place: Place, data: memoryview) -> Tensor:
     import numpy as np
 
-    data = view[place.start : place.end]
     if place.dtype in _NUMPY:
         return Tensor.of(np.dtype(_NUMPY[place.dtype]), place.shape, data)
     if place.dtype in _FOREIGN:
