@@ -1,0 +1,142 @@
+"""The same table has the same digest, however it was written; another one says where it differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import feather
+
+from reproof.compare.protocol import ContentError
+from reproof.compare.table_digest import BLOCK, changed_blocks, digest_batches, digest_table
+
+ROWS = 2 * BLOCK + 1000
+
+
+def table(rows: int = ROWS) -> pa.Table:
+    chance = np.random.default_rng(0)
+    number = np.arange(rows)
+    return pa.table(
+        {
+            "id": number,
+            "value": pa.array(chance.random(rows), mask=number % 20 == 0),
+            "flag": chance.random(rows) > 0.5,
+            "when": pa.array(number, pa.timestamp("ns", "UTC")),
+            "city": pa.array([f"city {each % 7}" if each % 11 else None for each in range(rows)]),
+            "parts": pa.array([[each % 3] * (each % 4) for each in range(rows)]),
+        }
+    )
+
+
+def digest(data: pa.Table, chunk: int | None = None) -> Any:
+    return digest_batches(data.schema, data.to_batches(max_chunksize=chunk))
+
+
+@pytest.fixture(scope="module")
+def data() -> pa.Table:
+    return table()
+
+
+def test_every_encoding_of_a_table_has_one_digest(data: pa.Table, tmp_path: Path) -> None:
+    expected = digest(data)
+    pq.write_table(data, tmp_path / "a.parquet", compression="snappy")
+    pq.write_table(data, tmp_path / "b.parquet", compression="zstd", row_group_size=9_999, use_dictionary=False)
+    feather.write_feather(data, tmp_path / "c.feather", compression="lz4", chunksize=1_234)
+    feather.write_feather(data, tmp_path / "d.arrow", compression="uncompressed")
+    with pa.ipc.new_stream(tmp_path / "e.arrow", data.schema) as stream:
+        stream.write_table(data, max_chunksize=777)
+    for name in ("a.parquet", "b.parquet", "c.feather", "d.arrow", "e.arrow"):
+        assert digest_table(tmp_path / name) == expected, name
+    coded = data.set_column(4, "city", data["city"].dictionary_encode())
+    large = data.set_column(4, "city", data["city"].cast(pa.large_string()))
+    assert digest(coded) == digest(large) == digest(data.replace_schema_metadata({"a": "b"})) == expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(chunk=st.integers(1, 3000), start=st.integers(0, 500))
+def test_chunks_and_offsets_leave_no_trace(chunk: int, start: int) -> None:
+    small = table(4000)
+    part = small.slice(start)
+    again = pa.Table.from_pylist(part.to_pylist(), schema=part.schema)
+    assert digest(part, chunk) == digest(again)
+
+
+def test_a_change_is_found_from_the_digests_alone(data: pa.Table) -> None:
+    values = data["id"].to_numpy().copy()
+    values[BLOCK + 5] += 1
+    values[-1] = 0
+    before, after = digest(data), digest(data.set_column(0, "id", pa.array(values)))
+    assert before.digest != after.digest
+    assert changed_blocks(before, after) == {"id": [(BLOCK + 1, 2 * BLOCK), (2 * BLOCK + 1, ROWS)]}
+    assert changed_blocks(before, before) == {}
+
+
+CHANGES = {
+    "rows after 10,000": lambda data: data.set_column(1, "value", pa.array(np.r_[data["value"].to_numpy()[:10_000], np.zeros(ROWS - 10_000)])),
+    "bool": lambda data: data.set_column(2, "flag", pa.array(~data["flag"].to_numpy())),
+    "datetime": lambda data: data.set_column(3, "when", pa.array(np.arange(1, ROWS + 1), pa.timestamp("ns", "UTC"))),
+    "object columns": lambda data: data.set_column(5, "parts", pa.array([[9] * (each % 4) for each in range(ROWS)])),
+    "dtype": lambda data: data.set_column(0, "id", data["id"].cast(pa.int32())),
+    "permutation": lambda data: data.take(np.arange(ROWS)[::-1]),
+    "a null": lambda data: data.set_column(0, "id", pa.array(np.arange(ROWS), mask=np.arange(ROWS) == 7)),
+    "a name": lambda data: data.rename_columns(["ID", *data.schema.names[1:]]),
+    "order of columns": lambda data: data.select(data.schema.names[::-1]),
+    "time zone": lambda data: data.set_column(3, "when", data["when"].cast(pa.timestamp("ns"))),
+    "a row less": lambda data: data.slice(0, ROWS - 1),
+    "no rows": lambda data: data.slice(0, 0),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_is_another_table_has_another_digest(data: pa.Table, name: str) -> None:
+    assert digest(CHANGES[name](data)).digest != digest(data).digest
+
+
+@pytest.mark.parametrize(("one", "two"), [([0.0], [-0.0]), ([float("nan")], [None]), ([""], [None]), (["ab", ""], ["a", "b"])])
+def test_bits_count(one: list[Any], two: list[Any]) -> None:
+    kind = pa.float64() if isinstance(one[0], float) else pa.string()
+    assert digest(pa.table({"a": pa.array(one, kind)})).digest != digest(pa.table({"a": pa.array(two, kind)})).digest
+
+
+def test_csv_is_text_between_delimiters(tmp_path: Path) -> None:
+    texts = {
+        "plain": 'id,name\n1,x\n2,"a,b"\n',
+        "quoted": '"id","name"\n"1","x"\n"2","a,b"\n',
+        "ends": 'id,name\r\n1,x\r\n2,"a,b"\r\n',
+        "other": 'id,name\n1.0,x\n2,"a,b"\n',
+    }
+    found = {}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_bytes(text.encode())
+        found[name] = digest_table(tmp_path / f"{name}.csv").digest
+    assert found["plain"] == found["quoted"] == found["ends"] != found["other"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.csv", "a.txt", "a"])
+def test_what_is_no_table_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\x00 no table")
+    with pytest.raises(ContentError):
+        digest_table(tmp_path / name)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ContentError):
+        digest_table(tmp_path / name)
+
+
+def test_a_damaged_file_is_refused(data: pa.Table, tmp_path: Path) -> None:
+    pq.write_table(data, tmp_path / "a.parquet")
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    content[1000:3000] = b"x" * 2000
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(ContentError):
+        digest_table(tmp_path / "a.parquet")
+
+
+def test_what_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        digest_table(tmp_path / "absent.parquet")
