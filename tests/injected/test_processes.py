@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reproof.capture import observations
-from reproof.model.observation import Applied, Booted, Ended, Opened
+from reproof.model.observation import Applied, Booted, Ended, Opened, Seeded
 
 WORKERS = """
 import multiprocessing, os, sys
@@ -277,6 +277,19 @@ threads = [threading.Thread(target=write, args=(start,)) for start in range(0, 2
     names = {path.rpartition("/")[2] for path in observations.opened_for_writing(told.lines)}
     assert {f"f{number}" for number in range(2000)} <= names
     assert told.lines.damaged == 0
+
+
+def test_seeds_set_for_spawned_workers_stand_where_they_are(some_place: Any) -> None:
+    (some_place.site_packages / "seeding.py").write_text("import random\ndef run():\n    random.seed(1)\n")
+    code = """
+import multiprocessing, seeding
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=seeding.run)
+    child.start()
+    child.join()
+"""
+    (line,) = some_place.run(code).lines.of(Seeded)
+    assert line.where.endswith("/site-packages/seeding.py:3")
 
 
 def write(place: Any, code: str) -> str:

@@ -36,6 +36,7 @@ from reproof.model.record import ChildProcess, Draw, Omission
 _CHUNK = 1 << 20  # bytes
 _LONGEST = 1 << 24  # bytes of one line; a longer one is damage
 _LISTED = 20  # processes that are named one by one
+_VALUES = 3  # seeds that are named for one place
 
 #: Processes of multiprocessing itself, which outlive the program by a moment.
 _COMPANIONS = ("resource_tracker", "semaphore_tracker", "multiprocessing.forkserver")
@@ -160,17 +161,20 @@ def network(observations: Observations) -> tuple[str, ...]:
 def randomness(observations: Observations) -> tuple[tuple[str, ...], tuple[Draw, ...], tuple[Draw, ...]]:
     """What reproof seeded, what the user's code seeded, and generators that were made without a seed.
 
-    Each thing once, in the order in which it was first seen; `count` is the number of processes.
+    Each thing once for each place, in the order in which it was first seen; `count` is how often it was
+    told, which is once for each process and, up to three, for each different seed.
     Generators that packages make for themselves while they are imported are left out.
     """
     applied = tuple(dict.fromkeys(line.what for line in observations.of(Applied)))
-    seeded = Counter((_what(line), line.where, line.value) for line in observations.of(Seeded))
+    seeded: dict[tuple[str, str], list[str]] = {}
+    for line in observations.of(Seeded):
+        seeded.setdefault((_what(line), line.where), []).append(line.value)
     drew = Counter((_what(line), line.where) for line in observations.of(Drew) if not line.importing)
     return (
         applied,
         tuple(
-            Draw(what=what, where=where, value=value or None, count=count)
-            for (what, where, value), count in seeded.items()
+            Draw(what=what, where=where, value=_some(values), count=len(values))
+            for (what, where), values in seeded.items()
         ),
         tuple(Draw(what=what, where=where, count=count) for (what, where), count in drew.items()),
     )
@@ -180,6 +184,12 @@ def _what(line: Seeded | Drew) -> str:
     if not line.inside:
         return line.what
     return f"{line.what} in {line.inside.rpartition('-packages/')[2]}"
+
+
+def _some(values: list[str]) -> str | None:
+    """A few of the values, each once; None when none is known."""
+    known = list(dict.fromkeys(value for value in values if value))
+    return ", ".join([*known[:_VALUES], *(["..."] if len(known) > _VALUES else [])]) or None
 
 
 def mlflow_version(observations: Observations) -> str | None:

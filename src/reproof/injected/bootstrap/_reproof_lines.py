@@ -200,8 +200,13 @@ def _kind(frame):
     kind = _kinds.get(name)
     if kind is None:
         kind = _kinds[name] = _kind_of_file(name)
-    if kind == _USER and name.startswith("<") and "__file__" in frame.f_globals:
-        return _NEITHER  # made by a library for the module of a file, such as the methods of a dataclass
+    if (
+        kind == _USER
+        and name.startswith("<")
+        and ("__file__" in frame.f_globals or "spawn_main" in frame.f_code.co_names)
+    ):
+        # Made by a library for the module of a file (methods of a dataclass), or what starts a worker.
+        return _NEITHER
     return kind
 
 
