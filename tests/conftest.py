@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from uv import find_uv_bin
 
 from reproof.base.files import locked
 from reproof.errors import ReproofError
+from servers import MLflowServer
 
 _PACKAGES = {
     "mlflow",
@@ -47,10 +48,21 @@ def _bubblewrap_works() -> bool:
     return subprocess.run(test, capture_output=True, check=False).returncode == 0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One server is enough: what uses it runs in one worker, one test after the other."""
+    for item in items:
+        if "mlflow_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("mlflow-server"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for name in marker.args:
             if not _has(name):
+                # Where integration promises a program, a skipped test is a failed one.
+                if name in os.environ.get("REPROOF_REQUIRE", "").split(","):
+                    pytest.fail(f"needs {name}, and REPROOF_REQUIRE says that it is here")
                 pytest.skip(f"needs {name}")
 
 
@@ -68,6 +80,15 @@ def own_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     for name in [name for name in os.environ if name.startswith(("MLFLOW_", "REPROOF_SEED"))]:
         monkeypatch.delenv(name)
     return place
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflowServer]:
+    """A real tracking server that passes artifacts on. Whoever kills it starts it again."""
+    server = MLflowServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

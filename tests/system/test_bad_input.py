@@ -6,16 +6,17 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
 from projects import Project, Result
+from servers import MLflowServer
 
 RUN = ("run", "--env-manager", "local", "--no-log")
 WITH_UV = ("run", "--no-log")
@@ -292,7 +293,7 @@ def test_truncated_record(two_runs: tuple[Project, list[Path]], says) -> None:
 
 
 def test_tampered_record(two_runs: tuple[Project, list[Path]], says) -> None:
-    project, (older, newer) = two_runs
+    project, (_, newer) = two_runs
     data = newer.read_bytes()
     place = data.index(b'"rate": "2') + len(b'"rate": "')
     newer.write_bytes(data[:place] + b"3" + data[place + 1 :])
@@ -323,7 +324,7 @@ def test_no_record_at_all(small: Project, says) -> None:
 
 
 def test_unknown_run(two_runs: tuple[Project, list[Path]], says) -> None:
-    project, (older, newer) = two_runs
+    project, (_, newer) = two_runs
     newer.with_suffix(".mlflow.json").write_text(json.dumps({"run_id": "0123456789abcdef" * 2}))
     says("unknown_run", project.reproof("verify", "no-such-run", expect=2))
     unknown = says("nearly_known_run", project.reproof("show", "0123457", expect=2))
@@ -532,3 +533,83 @@ def test_store_that_is_none(small: Project, says) -> None:
     command = ("run", "--env-manager", "local", "--tracking-uri", "sqlite:///notes.db")
     refused = says("store_that_is_none", small.reproof(*command, expect=125))
     cured(small, refused, *command)
+
+
+TRACKED = """
+import pathlib, sys, time
+import mlflow
+
+with mlflow.start_run():
+    mlflow.log_metric("loss", 0.1)
+    print("ready", flush=True)
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
+    try:
+        mlflow.log_metric("loss", 0.05, step=1)
+    except Exception as error:
+        print("not logged:", type(error).__name__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("mlflow")
+def test_server_that_is_gone_while_the_run_goes_on(
+    make_project: Callable[..., Project], says, mlflow_server: MLflowServer
+) -> None:
+    project = make_project({"train.py": TRACKED, ".gitignore": "go\n"})
+    project.env.update(
+        MLFLOW_TRACKING_URI=mlflow_server.uri,
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+        MLFLOW_EXPERIMENT_NAME="bikes",
+    )
+    words = [
+        sys.executable,
+        "-m",
+        "reproof.cli.main",
+        "run",
+        "--env-manager",
+        "local",
+        "--",
+        "python",
+        "train.py",
+    ]
+    running = subprocess.Popen(
+        words, cwd=project.folder, env=project.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout is not None
+    try:
+        assert running.stdout.readline() == "ready\n"
+        mlflow_server.kill()
+        project.write("go", "")
+        out, err = running.communicate(timeout=240)
+    finally:
+        running.kill()
+        mlflow_server.start()
+    told = [line for line in err.splitlines() if line.startswith(("warning: the record", "hint:", "MLflow:"))]
+    text = "\n".join(told).replace(mlflow_server.uri, "http://<server>")
+    said = says("server_gone", Result(running.returncode, out, text))
+    record = project.record()
+    assert [float.fromhex(each["value"]) for each in record["metrics"]] == [0.1, 0.05]  # as they were given
+    assert any(each["subject"] == "mlflow store" for each in record["omissions"])
+    assert list((project.folder / ".reproof/pending").iterdir())
+    assert paste(project, said).out == "1 pushed, 0 still waiting\n"
+    assert not list((project.folder / ".reproof/pending").iterdir())
+    check_pushed(project, mlflow_server.uri)
+    assert project.reproof("sync", expect=0).out == "0 pushed, 0 still waiting\n"
+
+
+def check_pushed(project: Project, uri: str) -> None:
+    """The run on the server holds the very record, its tags, and how it ended."""
+    facts = json.loads(project.records()[-1].with_suffix(".mlflow.json").read_text())
+    script = f"""
+import json, mlflow, sys
+client = mlflow.MlflowClient({uri!r})
+run = client.get_run({facts["run_id"]!r})
+path = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="reproof/record.json", tracking_uri={uri!r})
+print(json.dumps([run.info.status, run.data.tags, open(path).read()]))
+"""
+    status, tags, text = json.loads(project.shell(f"{sys.executable} -c {shlex.quote(script)}").out)
+    assert status == {"finished": "FINISHED", "failed": "FAILED"}[project.record()["state"]]
+    assert tags["reproof.record"] == project.records()[-1].stem
+    assert tags["reproof.exit_status"] == str(project.record()["byproducts"]["exit_status"])
+    assert text == project.records()[-1].read_text()

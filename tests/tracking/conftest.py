@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +17,7 @@ import pytest
 from reproof.tracking.address import parse
 from reproof.tracking.finish import finish
 from reproof.tracking.values import Access, Finish
+from servers import MLflowServer
 
 
 def make_store(python: Path, folder: Path, uri: str) -> str:
@@ -73,39 +68,9 @@ def access_to(tmp_path: Path) -> Callable[..., Access]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(mlflow_server: MLflowServer) -> str:
     """The address of a real tracking server that passes artifacts on."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    argv = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts"),
-    ]  # fmt: skip
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("wb") as log:
-        # A process group of its own: the server's workers outlive it when only it is ended.
-        process = subprocess.Popen(
-            argv, cwd=folder, stdout=log, stderr=log, env={**os.environ, **quiet}, start_new_session=True
-        )
-    try:
-        yield _when_up(f"http://127.0.0.1:{port}", process, folder / "log")
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _when_up(uri: str, process: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + 240
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=5):
-                return uri
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the tracking server did not come up:\n{log.read_text()[-2000:]}")
+    return mlflow_server.uri
 
 
 @dataclass

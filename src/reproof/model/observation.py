@@ -119,10 +119,11 @@ class RunOpened(Observation, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class RunClosed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.close"):
-    """An MLflow run was set to a final status."""
+    """An MLflow run was set to a final status; `at_exit` by MLflow itself, when the process ended."""
 
     run: str
     status: str = ""
+    at_exit: bool = False
 
 
 class MetricLogged(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.metric"):

@@ -264,7 +264,7 @@ class LoggedRun(Section, frozen=True, kw_only=True, omit_defaults=True):
         experiment: Experiment name.
         parent: Number of the parent run, None at the top.
         tags: Tags set by the code (MLflow's own left out).
-        status: Last status.
+        status: Last status that the code gave; None where MLflow closed the run as the process ended.
         datasets: ``name digest`` of each logged dataset, in order.
     """
 

@@ -84,7 +84,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     corrupted: tuple[CorruptedCopy, ...] = ()
 
 
-class LostContent(MaterialError):
+class LostContentError(MaterialError):
     """No place has the content; `corrupted` are the places of unsound copies."""
 
     corrupted: tuple[str, ...] = ()
@@ -262,7 +262,7 @@ class _Search:
         hint = "pass `--store PATH` for another cache, or `dvc push` it from where the run was made"
         if entry.imported_from is not None or self.not_tried:
             hint = f"run `dvc fetch {entry.source}`, then try again"
-        error = LostContent(f"cannot restore {subject}: {reason}", details=details, hint=hint)
+        error = LostContentError(f"cannot restore {subject}: {reason}", details=details, hint=hint)
         error.corrupted = tuple(copy.place for copy in corrupted)
         return error
 

@@ -83,7 +83,7 @@ class _Server:
             return self._by_agent(run)
         for path, content in sorted(artifacts.items()):
             self._upload(run, path, content)
-        if finish.status and run.status in _OPEN:
+        if finish.status and (run.status in _OPEN or (finish.overrule and run.status != finish.status)):
             client.terminate(run.run_id, finish.status, finish.ended or time.time_ns() // 1_000_000)
         return Finished(status="written", uri=finish.uri, run_id=run.run_id, experiment_id=run.experiment_id)
 

@@ -85,6 +85,8 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         experiment: Name for a run to be made; MLflow's ``Default`` when None.
         run_name: Name for a run to be made.
         status: Given to the run if it is new or still said to be running.
+        overrule: `status` counts also where the run is said to be finished: nobody but MLflow's own
+            exit handler said so.
         started: Milliseconds since the epoch, for a run to be made.
         ended: Milliseconds since the epoch; now when None.
         parameters: Written where the run has no parameter of that name yet.
@@ -99,6 +101,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     experiment: str | None = None
     run_name: str | None = None
     status: Status | None = None
+    overrule: bool = False
     started: int | None = None
     ended: int | None = None
     parameters: dict[str, str] = {}

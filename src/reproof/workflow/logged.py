@@ -93,7 +93,7 @@ def _runs(lines: list[AnyObservation], numbers: dict[str, int], naming: Naming) 
                 tags[line.run][line.key] = naming.replace_in(line.value)
             case DatasetLogged() if line.run in datasets:
                 datasets[line.run].append(f"{line.name} {line.digest}")
-            case RunClosed():
+            case RunClosed() if not line.at_exit:
                 status[line.run] = line.status
             case _:
                 pass

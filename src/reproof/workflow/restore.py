@@ -19,7 +19,7 @@ from reproof.model.event import Emit, Event
 from reproof.model.record import Record
 from reproof.project.dvc import read_config, tracked
 from reproof.store.directory import DirectoryStore
-from reproof.store.dvc_cache import DvcSources, LostContent, restore
+from reproof.store.dvc_cache import DvcSources, LostContentError, restore
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emi
         )
         try:
             result = restore(entry, top, places, emit)
-        except LostContent as error:
+        except LostContentError as error:
             raise _seen_in_work_tree(error, entry, wanted, sources) from error
         corrupted += [
             f"`{copy.place}` is {copy.found.short}, not {copy.expected.short}; `{copy.name}` was restored from "
@@ -114,7 +114,7 @@ def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emi
 
 
 def _seen_in_work_tree(
-    error: LostContent, entry: DvcEntry, wanted: dict[str, Artifact], sources: Sources
+    error: LostContentError, entry: DvcEntry, wanted: dict[str, Artifact], sources: Sources
 ) -> MaterialError:
     """The error as it is, or with the way out where the user's own copy is what was recorded."""
     places = {sources.top / name: each for name, each in wanted.items() if _holds(entry, [name])}

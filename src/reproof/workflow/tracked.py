@@ -126,6 +126,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
             experiment=record.project.experiment,
             run_name=record.project.run_name,
             status=_status(record),
+            overrule=bool(record.runs) and record.runs[0].status is None,
             started=_milliseconds(record.byproducts.started),
             parameters=record.project.parameters,
             tags=_last_tags(identity, record),

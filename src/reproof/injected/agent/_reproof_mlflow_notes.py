@@ -209,8 +209,10 @@ def uploaded(given, _result):
 
 
 def closed(given, _result):
-    """A run was set to its final status."""
-    lines.write("ml.close", run=_run_of(given), status=str(given.get("status") or "FINISHED"))
+    """A run was set to its final status: by the code, or by MLflow as the process ends, which knows none."""
+    at_exit = _is_called_by("_safe_end_run")
+    status = str(given.get("status") or "FINISHED")
+    lines.write("ml.close", run=_run_of(given), status=status, at_exit=at_exit)
 
 
 def updated(given, _result):
@@ -356,11 +358,16 @@ def _active_model():
 
 def _is_copying_to_model():
     """Whether MLflow 3 logs a run's metrics once more, to tie them to a model, as the store gave them back."""
-    frame = sys._getframe(1)
+    return _is_called_by("log_model_metrics_for_step")
+
+
+def _is_called_by(name):
+    """Whether a function of MLflow with this name is among the nearest callers."""
+    frame = sys._getframe(2)
     for _ in range(12):
         if frame is None:
             return False
-        if frame.f_code.co_name == "log_model_metrics_for_step":
+        if frame.f_code.co_name == name:
             return True
         frame = frame.f_back
     return False

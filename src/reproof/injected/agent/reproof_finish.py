@@ -107,7 +107,7 @@ def _finish(uri, finish, known):
         for path, content in sorted(artifacts.items()):
             _upload(client, run, path, content, place)
     status = finish.get("status")
-    if status and run.info.status in _OPEN:
+    if status and (run.info.status in _OPEN or (finish.get("overrule") and run.info.status != status)):
         client.set_terminated(run.info.run_id, status, finish.get("ended") or int(time.time() * 1000))
 
 
