@@ -1,0 +1,282 @@
+"""What digesting, checking and restoring data costs, as ratios to the real DVC and to the physical limit.
+
+Prints JSON lines: a line for each measured operation (least user+system and wall seconds over
+interleaved rounds, and peak memory), then a line for each goal with the ratio that was reached. Files are
+in the page cache. Needs `dvc` and `pandas` in the interpreter that runs it.
+
+    python bench/data.py [--rounds 3] [--gib 4] [--files 100000] [--rows 10000000] [--folder PLACE]
+                         [--only big,many,table]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Figures = dict[str, float]
+PYTHON = sys.executable
+
+READ = """
+import sys
+buffer = bytearray(1 << 20)
+with open(sys.argv[1], "rb", buffering=0) as file:
+    while file.readinto(buffer):
+        pass
+"""
+MD5 = """
+import hashlib, sys
+digester = hashlib.md5()
+with open(sys.argv[1], "rb", buffering=0) as file:
+    while chunk := file.read(1 << 20):
+        digester.update(chunk)
+"""
+BIG = "import sys\nfrom reproof.base.digesting import digest_file\ndigest_file(sys.argv[1])"
+FOLDER = """
+import sys
+from pathlib import Path
+from reproof.store.manifest import describe_folder, identity
+identity(describe_folder(Path(sys.argv[1])))
+"""
+READ_ALL = """
+import os, sys
+for place, folders, names in os.walk(sys.argv[1]):
+    for name in names:
+        handle = os.open(os.path.join(place, name), os.O_RDONLY)
+        os.read(handle, 1 << 20)
+        os.close(handle)
+"""
+RESTORE = """
+import sys
+from pathlib import Path
+from reproof.project.dvc import read_config, tracked
+from reproof.store.dvc_cache import DvcSources, restore
+top = Path(sys.argv[1])
+(entry,) = tracked(top)
+restore(entry, top, DvcSources(caches=(Path(read_config(top).cache),)))
+"""
+TABLE = """
+import numpy as np, pyarrow as pa, sys
+rows = int(sys.argv[2])
+chance = np.random.default_rng(0)
+words = np.array([f"word {n}" for n in range(1000)], dtype=object)
+data = pa.table({
+    "i64": np.arange(rows), "i32": chance.integers(0, 1000, rows, np.int32),
+    "f64": pa.array(chance.random(rows), mask=chance.random(rows) < 0.05), "f32": chance.random(rows, np.float32),
+    "flag": chance.random(rows) > 0.5, "when": pa.array(np.arange(rows), pa.timestamp("ns", "UTC")),
+    "s1": pa.array(words[chance.integers(0, 1000, rows)]), "s2": pa.array(words[chance.integers(0, 1000, rows)]),
+})
+"""
+WRITE = TABLE + "import pyarrow.parquet as pq\npq.write_table(data, sys.argv[1])"
+DECODE = """
+import sys, pyarrow.parquet as pq
+for batch in pq.ParquetFile(sys.argv[1]).iter_batches(batch_size=65_536):
+    pass
+"""
+DIGEST_PARQUET = """
+import sys
+from pathlib import Path
+from reproof.compare.table_digest import digest_table
+digest_table(Path(sys.argv[1]))
+"""
+LOAD = "import sys, pyarrow.parquet as pq\ndata = pq.read_table(sys.argv[1])\n"
+IN_MEMORY = (
+    "from reproof.compare.table_digest import digest_batches\ndigest_batches(data.schema, data.to_batches())"
+)
+PANDAS = "import pandas\nframe = data.to_pandas()\n"
+HASH = "pandas.util.hash_pandas_object(frame)"
+TIMED = """
+import time, json
+{prepare}
+wall, cpu = time.perf_counter(), time.process_time()
+{code}
+print(json.dumps(dict(wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)))
+"""
+
+
+def tell(**line: object) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def goal(case: str, what: str, value: float, bound: float, *, most: bool = False) -> None:
+    met = value <= bound if most else value >= bound
+    tell(case=case, goal=what, reached=round(value, 3), bound=bound, met=met)
+
+
+def whole(words: list[str], cwd: Path) -> Figures:
+    """A command from its start to its end."""
+    env = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(cwd / "site")}
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(words, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            raise SystemExit(f"{' '.join(words)[:200]} failed:\n{errors.read().decode()}")
+    return {
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_mib": used.ru_maxrss / 1024,
+    }
+
+
+def inside(prepare: str, code: str, *arguments: str) -> Figures:
+    """A statement within a process, without what prepares it."""
+    text = TIMED.format(prepare=prepare, code=code)
+    done = subprocess.run([PYTHON, "-c", text, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: Figures = json.loads(done.stdout)
+    return found
+
+
+def interleave(case: str, rounds: int, operations: dict[str, Callable[[], Figures]]) -> dict[str, Figures]:
+    found: dict[str, list[Figures]] = {name: [] for name in operations}
+    for _ in range(rounds):
+        for name, operation in operations.items():
+            found[name].append(operation())
+    least = {}
+    for name, figures in found.items():
+        least[name] = {key: round(min(each[key] for each in figures), 4) for key in figures[0]}
+        tell(case=case, operation=name, rounds=rounds, **least[name])
+    return least
+
+
+def python(code: str, cwd: Path, *arguments: str) -> Callable[[], Figures]:
+    return lambda: whole([PYTHON, "-c", code, *arguments], cwd)
+
+
+def bench_big(folder: Path, options: argparse.Namespace) -> None:
+    """One file: against MD5, and against reading it."""
+    place = folder / "big"
+    block = random.Random(0).randbytes(1 << 24)
+    with place.open("wb") as file:
+        for _ in range(int(options.gib * 64)):
+            file.write(block)
+    codes = {"read": READ, "md5": MD5, "reproof": BIG}
+    least = interleave(
+        "big", options.rounds, {name: python(code, folder, str(place)) for name, code in codes.items()}
+    )
+    place.unlink()
+    goal("big", "CPU of md5 / reproof", least["md5"]["cpu_s"] / least["reproof"]["cpu_s"], 7)
+    goal("big", "CPU of reproof / read", least["reproof"]["cpu_s"] / least["read"]["cpu_s"], 2.2, most=True)
+    goal("big", "wall of md5 / reproof", least["md5"]["wall_s"] / least["reproof"]["wall_s"], 7)
+
+
+def make_files(top: Path, count: int) -> None:
+    chance = random.Random(0)
+    for number in range(count):
+        place = top / "data" / f"{number % 100:02d}" / f"{number}.bin"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(chance.randbytes(10_240))
+
+
+def bench_many(folder: Path, options: argparse.Namespace) -> None:
+    """Many small files: digest, unchanged check, restore; copies on both sides."""
+    top = folder / "many"
+    top.mkdir()
+    make_files(top, options.files)
+    dvc = [PYTHON, "-m", "dvc"]
+    for words in (["git", "init", "-q"], [*dvc, "init", "-q"], [*dvc, "config", "cache.type", "copy"]):
+        whole(words, top)
+    (top / ".gitignore").write_text("/site\n")
+    digests = interleave(
+        "many",
+        options.rounds,
+        {"read": python(READ_ALL, top, "data"), "reproof digest": python(FOLDER, top, "data")},
+    )
+    nothing = interleave(
+        "many", options.rounds, {"start": python("import reproof.store.manifest, blake3", top)}
+    )
+    added = interleave("many", 1, {"dvc add": lambda: whole([*dvc, "add", "-q", "data"], top)})
+    whole(["git", "add", "-A"], top)
+    whole(["git", "-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "data"], top)
+    time.sleep(61)  # young files are not believed
+    status = [PYTHON, "-m", "reproof.cli.main", "data", "status", "-q"]
+    interleave("many", 1, {"reproof data status, first": lambda: whole(status, top)})
+    checks = interleave(
+        "many",
+        options.rounds,
+        {
+            "reproof data status": lambda: whole(status, top),
+            "dvc status": lambda: whole([*dvc, "status", "-q"], top),
+        },
+    )
+
+    def restored(words: list[str]) -> Callable[[], Figures]:
+        def operation() -> Figures:
+            shutil.rmtree(top / "data")
+            return whole(words, top)
+
+        return operation
+
+    restores = interleave(
+        "many",
+        options.rounds,
+        {
+            "dvc checkout": restored([*dvc, "checkout", "-q"]),
+            "reproof restore, verified": restored([PYTHON, "-c", RESTORE, str(top)]),
+        },
+    )
+    ours = digests["reproof digest"]
+    goal("many", "CPU of dvc add / reproof digest", added["dvc add"]["cpu_s"] / ours["cpu_s"], 15)
+    unchanged = checks["dvc status"]["cpu_s"] / checks["reproof data status"]["cpu_s"]
+    goal("many", "CPU of dvc status / reproof data status", unchanged, 6)
+    sides = (restores[name]["cpu_s"] for name in ("dvc checkout", "reproof restore, verified"))
+    goal("many", "CPU of dvc checkout / verified restore", next(sides) / next(sides), 3)
+    memory = (ours["peak_mib"] - nothing["start"]["peak_mib"]) * (1 << 20) / options.files
+    goal("many", "bytes of memory for a file", memory, 400, most=True)
+
+
+def bench_table(folder: Path, options: argparse.Namespace) -> None:
+    """A table: in memory against pandas, from Parquet against decoding it."""
+    place = str(folder / "table.parquet")
+    whole([PYTHON, "-c", WRITE, place, str(options.rows)], folder)
+    load = LOAD + "import reproof.compare.table_digest, blake3\n"
+    found = interleave(
+        "table",
+        options.rounds,
+        {
+            "reproof, in memory": lambda: inside(load, IN_MEMORY, place),
+            "hash_pandas_object": lambda: inside(LOAD + PANDAS, HASH, place),
+            "decode": python(DECODE, folder, place),
+            "reproof, from Parquet": python(DIGEST_PARQUET, folder, place),
+        },
+    )
+    Path(place).unlink()
+    memory = found["hash_pandas_object"]["cpu_s"] / found["reproof, in memory"]["cpu_s"]
+    goal("table", "CPU of hash_pandas_object / reproof", memory, 18)
+    more = found["reproof, from Parquet"]["cpu_s"] / found["decode"]["cpu_s"]
+    goal("table", "CPU of reproof from Parquet / decoding", more, 1.15, most=True)
+
+
+BENCHES = {"big": bench_big, "many": bench_many, "table": bench_table}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gib", type=float, default=4)
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", default=",".join(BENCHES))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as place:
+        for name in options.only.split(","):
+            BENCHES[name](Path(place), options)
+
+
+if __name__ == "__main__":
+    main()
