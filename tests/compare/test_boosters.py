@@ -139,7 +139,7 @@ def test_numbers_in_another_notation_are_set_aside_by_name() -> None:
         (b"max_feature_idx=2", b"max_feature_idx=3", "$.header.max_feature_idx"),
         (b"objective=regression", b"objective=huber", "$.header.objective"),
         (b"num_leaves=4", b"num_leaves=5", "$.trees[0].num_leaves"),
-        (b"pandas_categorical:null", b"pandas_categorical:[]", "$.end[4]"),
+        (b"pandas_categorical:null", b"pandas_categorical:[]", "$.rest[4]"),
     ],
 )
 def test_values_of_all_sections_are_named(before: bytes, after: bytes, subject: str) -> None:
@@ -176,6 +176,17 @@ def test_what_is_no_model_of_lightgbm_is_unknown(before: bytes, after: bytes) ->
     one = file("lightgbm_a.txt")
     assert before in one
     assert both(one, one.replace(before, after, 1), "model.txt").outcome is Outcome.UNKNOWN
+
+
+def test_line_endings_and_tree_counts() -> None:
+    one = file("lightgbm_a.txt")
+    found = both(one, one.replace(b"\n", b"\r\n"), "model.txt")
+    assert (found.outcome, found.canonicalisations) == (Outcome.EQUIVALENT, ("line endings",))
+    first, _, rest = one.partition(b"Tree=1\n")
+    fewer = first + rest[rest.index(b"end of trees") :]
+    found = both(one, fewer, "model.txt")
+    assert (found.outcome, subjects(found)) == (Outcome.DIFFERENT, ["$.trees"])
+    assert found.children[0].summary == "2 trees -> 1 trees"
 
 
 # CatBoost

@@ -173,6 +173,16 @@ def test_a_deep_schema_is_unknown(tmp_path: Path) -> None:
     assert both(tmp_path, data, rewritten(data, deep)).outcome is Outcome.UNKNOWN
 
 
+def test_a_schema_that_expands_without_end_is_unknown(tmp_path: Path) -> None:
+    data = skops_bytes(ridge())
+    bomb = b'{"__loader__": ' + b" " * (80 << 20)
+    with zipfile.ZipFile(tmp_path / "two.skops", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("schema.json", bomb)
+    found = both(tmp_path, data, (tmp_path / "two.skops").read_bytes())
+    assert found.outcome is Outcome.UNKNOWN
+    assert "its schema has more than" in found.summary
+
+
 def test_a_pickled_array_within_is_not_loaded(tmp_path: Path) -> None:
     data = skops_bytes(ridge())
 

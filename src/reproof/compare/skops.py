@@ -19,7 +19,7 @@ from reproof.compare.pickles.comparing import Sides
 from reproof.compare.pickles.folded import Array, Thing
 from reproof.compare.pickles.folding import Folder
 from reproof.compare.pickles.nodes import Global, Mapping, Node, Raw, Sequence
-from reproof.compare.protocol import ContentError, Context, Source
+from reproof.compare.protocol import ContentError, Context, LimitError, Source
 from reproof.compare.trees import Numeral
 from reproof.compare.zip_views import ZipViews, compare_containers, zip_views
 from reproof.compare.zips import open_zip
@@ -75,9 +75,9 @@ class _SkopsFolder(Folder):
         self.members = members
         self._context = context
         self.used = {_SCHEMA}
+        if members.size(_SCHEMA) > _MAX_SCHEMA:
+            raise LimitError(f"its schema has more than {_MAX_SCHEMA:,} bytes")
         schema = members.view(_SCHEMA)
-        if len(schema) > _MAX_SCHEMA:
-            raise ContentError(f"its schema has more than {_MAX_SCHEMA} bytes")
         self.schema = read_json(bytes(schema), context)
         if not isinstance(self.schema, dict) or "__loader__" not in self.schema:
             raise ContentError("its schema describes no object")

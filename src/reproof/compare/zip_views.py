@@ -50,6 +50,11 @@ class ZipViews:
     def __contains__(self, name: str) -> bool:
         return name in self._infos
 
+    def size(self, name: str) -> int:
+        """Bytes of a member as the directory says, which is no less than can be read; 0 for none."""
+        info = self._infos.get(name)
+        return 0 if info is None else info.file_size
+
     def view(self, name: str) -> memoryview:
         """The content of a member, its CRC checked.
 

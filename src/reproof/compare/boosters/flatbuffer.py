@@ -17,7 +17,7 @@ from reproof.compare.tensors import Tensor
 
 _PLAIN = {"i8": "<i1", "u8": "<u1", "i16": "<i2", "u16": "<u2", "i32": "<i4", "u32": "<u4", "i64": "<i8",
           "u64": "<u8", "f32": "<f4", "f64": "<f8"}  # fmt: skip
-_MAX_TABLES = 2_000_000
+_MAX_TABLES = 300_000
 _MAX_DEPTH = 32
 
 Schema = dict[str, dict[str, str]]

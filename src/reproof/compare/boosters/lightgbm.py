@@ -8,11 +8,12 @@ from typing import Any
 from reproof.compare.protocol import ContentError, Context, Source
 from reproof.compare.trees import Numeral, Walk, compare_trees
 from reproof.compare.walks import conclude_walk
-from reproof.model.difference import Difference
+from reproof.model.difference import Difference, Outcome
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf)")
 _PARAMETER = re.compile(r"\[([^:\]]+): ?(.*)\]")
-_START = b"tree\n"
+_TITLES = {"feature_importances:": "importances", "parameters:": "parameters"}
+_ENDS = ("end of trees", "end of parameters")
 
 
 class LightgbmComparator:
@@ -27,82 +28,100 @@ class LightgbmComparator:
     def compare(self, expected: Source, actual: Source, subject: str, context: Context) -> Difference:
         """Numbers are compared by value and exactly; another notation of one is set aside by name."""
         limit = context.limits.max_bytes_in_memory * 2
-        trees = [read_model(side.read(limit), context) for side in (expected, actual)]
+        one, two = (Model(side.read(limit), context) for side in (expected, actual))
         walk = Walk(context)
-        compare_trees(trees[0], trees[1], context, walk)
+        if len(one.trees) != len(two.trees):
+            words = f"{len(one.trees):,} trees -> {len(two.trees):,} trees"
+            walk.parts.add(
+                Difference(subject="$.trees", outcome=Outcome.DIFFERENT, summary=words, kind="length")
+            )
+        for number, (left, right) in enumerate(zip(one.trees, two.trees, strict=False)):
+            _compare_section(f"$.trees[{number}]", left, right, context, walk)
+        for name in ("header", "parameters", "importances"):
+            _compare_section(f"$.{name}", one.sections[name], two.sections[name], context, walk)
+        walk.root = "$.rest"
+        compare_trees(one.rest, two.rest, context, walk)
+        if one.ending != two.ending:
+            walk.names.add("line endings")
         return conclude_walk(walk, subject, self.name, otherwise="blank lines")
 
 
-def read_model(data: bytes, context: Context) -> dict[str, Any]:
-    """The model as a tree of text and numerals.
+class Model:
+    """A model taken apart; values are the text behind their names.
 
-    Sections: ``trees`` (a list), ``header``, ``importances``, ``parameters``, ``end`` (what follows).
+    Attributes:
+        trees: The values of each tree.
+        sections: The values of ``header``, ``parameters`` and ``importances``.
+        rest: Lines that name no value, in their order.
+        ending: What ends a line.
 
     Raises:
         ContentError: A line fits into none of them.
     """
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ContentError(f"no text: {error}") from None
-    reader = _Sections()
-    for number, line in enumerate(text.split("\n")):
-        if number % 4096 == 0:
-            context.spending.check_time()
-        reader.take(line, number)
-    return reader.model
 
-
-class _Sections:
-    """Takes the lines of a model one after the other."""
-
-    def __init__(self) -> None:
-        self.model: dict[str, Any] = {
-            "trees": [],
-            "header": {},
-            "importances": [],
-            "parameters": {},
-            "end": [],
-        }
+    def __init__(self, data: bytes, context: Context) -> None:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ContentError(f"no text: {error}") from None
+        self.trees: list[dict[str, str]] = []
+        self.sections: dict[str, dict[str, str]] = {"header": {}, "parameters": {}, "importances": {}}
+        self.rest: list[str] = []
+        self.ending = "\r\n" if "\r\n" in text else "\n"
         self._name = "header"
-        self._section: dict[str, Any] = self.model["header"]
+        for number, line in enumerate(text.split(self.ending), 1):
+            if number % 4096 == 0:
+                context.spending.check_time()
+            if line:
+                self._take(line, number)
 
-    def take(self, line: str, number: int) -> None:
+    def _take(self, line: str, number: int) -> None:
         if line.startswith("Tree="):
-            self._section = {}
-            self.model["trees"].append(self._section)
+            if line != f"Tree={len(self.trees)}":
+                raise ContentError(f"line {number}: the trees are not numbered one after the other")
             self._name = "tree"
-            if line != f"Tree={len(self.model['trees']) - 1}":
-                raise ContentError(f"line {number + 1}: the trees are not numbered one after the other")
-        elif line in ("end of trees", "feature_importances:", "parameters:", "end of parameters"):
-            self._name = {"end of trees": "end", "end of parameters": "end"}.get(line, line.removesuffix(":"))
-            self.model["end"].append(line)
-        elif line:
+            self.trees.append({})
+        elif line in _TITLES or line in _ENDS:
+            self._name = _TITLES.get(line, "end")
+            self.rest.append(line)
+        elif self._name == "parameters":
+            match = _PARAMETER.fullmatch(line)
+            if match is None:
+                raise ContentError(f"line {number} is no parameter")
+            _put(self.sections["parameters"], match[1], match[2], number)
+        elif self._name == "end":
+            self.rest.append(line)
+        else:
             self._keep(line, number)
 
     def _keep(self, line: str, number: int) -> None:
-        if self._name == "parameters":
-            match = _PARAMETER.fullmatch(line)
-            if match is None:
-                raise ContentError(f"line {number + 1} is no parameter")
-            _put(self.model["parameters"], match[1], match[2], number)
-        elif self._name == "feature_importances":
-            self.model["importances"].append(line)
-        elif self._name == "end":
-            self.model["end"].append(line)
-        elif "=" in line:
-            key, _, value = line.partition("=")
-            _put(self._section, key, _values(value), number)
-        elif self._name == "header":
-            _put(self._section, line, True, number)
+        key, equals, value = line.partition("=")
+        if self._name == "tree":
+            if not equals:
+                raise ContentError(f"line {number} is no value of a tree")
+            _put(self.trees[-1], key, value, number)
         else:
-            raise ContentError(f"line {number + 1} is no value of a tree")
+            _put(self.sections[self._name], key, value if equals else "(given)", number)
 
 
-def _put(section: dict[str, Any], key: str, value: Any, number: int) -> None:
+def _put(section: dict[str, str], key: str, value: str, number: int) -> None:
     if key in section:
-        raise ContentError(f"line {number + 1} names `{key[:80]}` a second time")
+        raise ContentError(f"line {number} names `{key[:80]}` a second time")
     section[key] = value
+
+
+def _compare_section(
+    root: str, one: dict[str, str], two: dict[str, str], context: Context, walk: Walk
+) -> None:
+    """Only what differs as text is taken apart into numbers."""
+    if one == two:
+        if list(one) != list(two):
+            walk.names.add("key order")
+        return
+    walk.root = root
+    same = {key for key, value in one.items() if two.get(key) == value}
+    sides = [{key: _values(value) for key, value in side.items() if key not in same} for side in (one, two)]
+    compare_trees(sides[0], sides[1], context, walk)
 
 
 def _values(text: str) -> Any:

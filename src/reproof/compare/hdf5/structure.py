@@ -15,8 +15,7 @@ from reproof.compare.protocol import ContentError, LimitError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = (1 << 64) - 1
-_MAX_MESSAGES = 1_000_000
-_MAX_NODES = 200_000
+_MAX_PARTS = 500_000
 
 SPACE, LINK_INFO, TYPE, LINK, LAYOUT = 0x01, 0x02, 0x03, 0x06, 0x08
 FILTERS, ATTRIBUTE, CONTINUATION, SYMBOLS, MODIFIED, ATTRIBUTE_INFO = 0x0B, 0x0C, 0x10, 0x11, 0x12, 0x15
@@ -126,7 +125,7 @@ class File:
     def count(self) -> None:
         """Note one more piece of the file; raises LimitError when there are too many."""
         self._nodes += 1
-        if self._nodes > _MAX_MESSAGES:
+        if self._nodes > _MAX_PARTS:
             raise LimitError("the HDF5 file has too many parts")
 
     def links(self, messages: list[Message]) -> list[Link] | None:
@@ -164,6 +163,7 @@ class File:
             if bytes(head[:4]) != b"SNOD":
                 raise ContentError("a node of symbols of HDF5 is damaged")
             for number in range(struct.unpack("<H", head[6:8])[0]):
+                self.count()
                 entry = self.take(place.address + 8 + 40 * number, 40)
                 name, address, cached = struct.unpack("<QQI", entry[:20])
                 text = _terminated(names, name)

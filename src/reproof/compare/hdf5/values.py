@@ -35,6 +35,7 @@ _IEEE = {  # (bytes, exponent at, exponent bits, mantissa bits, bias) of the flo
 _BFLOAT = (2, 7, 8, 7, 127)
 _DEFLATE, _SHUFFLE, _FLETCHER = 1, 2, 3
 _MAX_RANK = 32
+_MAX_TEXTS = 1_000_000
 _MAX_BYTES = 1 << 29  # of one dataset that must be put together from chunks
 
 
@@ -158,6 +159,8 @@ def node_of(file: File, kind: Kind, shape: tuple[int, ...], data: memoryview) ->
     if kind.layout is not None:
         tensor = Tensor.of(kind.layout, shape, data)
     elif kind.is_text:
+        if len(data) > _MAX_TEXTS * kind.size:
+            raise LimitError(f"a dataset of HDF5 holds more than {_MAX_TEXTS:,} texts")
         items = [_text(file, data[at : at + kind.size]) for at in range(0, len(data), kind.size)]
         return Array("array", items=items, shape=shape, encoding="hdf5") if shape else items[0]
     else:
