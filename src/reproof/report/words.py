@@ -58,6 +58,8 @@ def counts(outcomes: Iterable[Outcome], *, empty: str = "nothing compared") -> s
 
 def stability(verdict: Verdict) -> str:
     """What the stability means; empty where it was not tried."""
+    if verdict.reproduced and verdict.stability == "consistent":
+        return "the re-runs agree with each other, too"
     return _STABILITY[verdict.stability]
 
 

@@ -22,7 +22,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.observation import ModelCreated, RunOpened
 from reproof.model.recipe import Recipe
-from reproof.model.record import Byproducts, NativeLibrary, Omission, RandomnessSection
+from reproof.model.record import Byproducts, ChildProcess, NativeLibrary, Omission, RandomnessSection
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
@@ -195,9 +195,11 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         leave_out=tracking_files,
     )
     products = gather_products(Path(naming.top), seen.before, seen.after, keeping)
+    # inotify sees an open, not what for: what Python says it opened to write was not read by others
+    written = frozenset(observations.opened_for_writing(seen.lines))
     reads = Reads(
         reported=frozenset(observations.opened_for_reading(seen.lines)),
-        seen=seen.opened,
+        seen=seen.opened - written,
         ignored=(
             str(setup.scratch),
             *(str(folder) for folder in (*setup.environment, *setup.ignored)),
@@ -205,7 +207,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         ),
         there=seen.before.entries,
         started=seen.started,
-        written=frozenset(observations.opened_for_writing(seen.lines)),
+        written=written,
         before=seen.inputs,
         digesting=setup.digesting,
     )
@@ -310,9 +312,17 @@ def _byproducts(setup: Setup, lines: Observations, execution: Execution) -> Bypr
         seconds=round(execution.seconds, 3),
         cpu_seconds=round(execution.cpu_seconds, 3),
         peak_memory=execution.peak_memory,
-        processes=observations.processes(lines),
+        processes=_processes(setup.naming, lines),
         network=observations.network(lines),
         modules=observations.modules(lines),
+    )
+
+
+def _processes(naming: Naming, lines: Observations) -> tuple[ChildProcess, ...]:
+    """The processes, with this machine's folders replaced in their arguments."""
+    return tuple(
+        msgspec.structs.replace(each, argv=tuple(naming.replace_in(word) for word in each.argv))
+        for each in observations.processes(lines)
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from reproof.base import git
 from reproof.base.naming import Naming
 from reproof.environment.bytecode import compile_sources, imported_sources
 from reproof.environment.create import create, find_cached
@@ -93,7 +94,7 @@ def provide(wanted: Wanted, folder: Path, store: DirectoryStore, *, offline: boo
         emit(Event(kind="warning", subject="environment", message=line))
     section = EnvironmentSection(
         kind="uv",
-        python=environment.base.build,
+        python=_named(environment.base.build, environment.base.build.executable, folder),
         lock=_keep_lock(lock, store),
         distributions=environment.distributions,
         disagreements=others,
@@ -166,7 +167,10 @@ def provide_again(original: Original, emit: Emit) -> Provision:
         scripts=environment.scripts,
         prefix=environment.folder,
         section=msgspec.structs.replace(
-            section, python=environment.base.build, distributions=environment.distributions, native=()
+            section,
+            python=_named(environment.base.build, environment.base.build.executable, original.folder),
+            distributions=environment.distributions,
+            native=(),
         ),
         conditions=(*section.lock.unhashed, *environment.conditions),
     )
@@ -189,10 +193,9 @@ def _provide_local(python: Path, folder: Path) -> Provision:
     environment = inspect(python, folder)
     layer = overlay(environment)
     build = environment.base.build
-    named = Naming(top=str(folder), home=str(Path.home()))
     section = EnvironmentSection(
         kind="local",
-        python=msgspec.structs.replace(build, executable=named.name_file(str(environment.python))),
+        python=_named(build, str(environment.python), folder),
         distributions=environment.distributions,
     )
     return Provision(
@@ -202,6 +205,12 @@ def _provide_local(python: Path, folder: Path) -> Provision:
         section=section,
         used_again="the user's own environment",
     )
+
+
+def _named(build: PythonBuild, executable: str, folder: Path) -> PythonBuild:
+    """`build` as a record names it: no path of HOME or of the repository that `folder` is in."""
+    naming = Naming(top=str(git.find_top(folder) or folder), home=str(Path.home()))
+    return msgspec.structs.replace(build, executable=naming.name_file(executable))
 
 
 def _take_again(original: Original) -> Provision:

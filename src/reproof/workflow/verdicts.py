@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import Policy, Tolerance
 from reproof.model.verdict import Stability, Verdict, Word, accepted
@@ -15,7 +17,8 @@ REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = 0, 1, 3
 def make_policy(base: Policy, accept: str | None, rtol: float | None, atol: float | None) -> Policy:
     """The policy of the settings, with what the command line asks for on top.
 
-    A tolerance on the command line accepts CLOSE unless `accept` says otherwise.
+    A tolerance on the command line accepts CLOSE unless `accept` says otherwise; it also holds for
+    rules that state none of their own.
     """
     tolerance = base.tolerance
     if rtol is not None or atol is not None:
@@ -25,7 +28,11 @@ def make_policy(base: Policy, accept: str | None, rtol: float | None, atol: floa
         limit = Outcome[accept.upper()]
     elif rtol is not None or atol is not None:
         limit = max(limit, Outcome.CLOSE)
-    return Policy(accept=limit, tolerance=tolerance, rules=base.rules)
+    rules = tuple(
+        msgspec.structs.replace(rule, tolerance=tolerance) if rule.tolerance == base.tolerance else rule
+        for rule in base.rules
+    )
+    return Policy(accept=limit, tolerance=tolerance, rules=rules)
 
 
 def rejected(differences: Sequence[Difference], policy: Policy) -> list[Difference]:
