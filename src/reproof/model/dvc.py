@@ -17,6 +17,7 @@ from reproof.errors import MaterialError
 HashName = Literal["md5", "md5-dos2unix"]
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_SUSPICIOUS = ("/.", "//", ":", "\0")
 _RESERVED = frozenset({".git", ".dvc"})
 
 
@@ -120,12 +121,11 @@ def parse_manifest(data: bytes, where: str) -> tuple[DvcMember, ...]:
         if member.path in members:
             raise _refused(where, f"it names `{member.path}` twice")
         members[member.path] = member
-    for path in members:
-        parent = path.rpartition("/")[0]
-        while parent:
-            if parent in members:
-                raise _refused(where, f"it names `{parent}` both as a file and as a folder")
-            parent = parent.rpartition("/")[0]
+    parents = {path.rpartition("/")[0] for path in members}
+    while parents - {""}:
+        if both := sorted(parents & members.keys()):
+            raise _refused(where, f"it names `{both[0]}` both as a file and as a folder")
+        parents = {parent.rpartition("/")[0] for parent in parents}
     return tuple(members.values())
 
 
@@ -133,6 +133,8 @@ def path_problem(path: str) -> str | None:
     """Why a relative path may not be written to; None where it may."""
     if not path:
         return "is empty"
+    if path[0] not in "/." and path[-1] != "/" and not any(each in path for each in _SUSPICIOUS):
+        return None  # the usual case: lists of files are long
     if path == ".":
         return "is the folder itself"
     if "\0" in path:
