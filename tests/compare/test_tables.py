@@ -464,6 +464,19 @@ def test_damaged_files_are_unknown(pair: Pair, write: Write) -> None:
         assert found.outcome >= Outcome.UNKNOWN or found.canonicalisations
 
 
+def test_a_small_file_that_unfolds_to_more_than_there_is_memory_is_unknown(pair: Pair) -> None:
+    """One large text in the dictionary, and every row says it."""
+    codes = pa.array(np.zeros(60_000, np.int32))
+    tables = [
+        pa.table({"a": pa.DictionaryArray.from_arrays(codes, pa.array([last * (8 << 20)]))}) for last in "xy"
+    ]
+    bombs = [parquet(each, compression="zstd", store_schema=False) for each in tables]
+    assert max(map(len, bombs)) < 1 << 20
+    found = pair(*bombs)
+    assert found.outcome >= Outcome.UNKNOWN
+    assert pair(parquet(column([1])), parquet(column([2]))).outcome is Outcome.DIFFERENT
+
+
 def test_two_columns_of_one_name_are_unknown(pair: Pair) -> None:
     def twins(last: int) -> pa.Table:
         return pa.Table.from_arrays([pa.array([1]), pa.array([last])], ["a", "a"])

@@ -73,19 +73,21 @@ class _ArrowTable:
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """All rows of some columns, checked."""
-        for batch, _ in self._all():
+        for batch, _ in self._all([self.schema.get_field_index(name) for name in columns]):
             chosen = batch.select(list(columns))
             chosen.validate(full=True)
             yield chosen
 
-    def _open(self) -> Any:
+    def _open(self, fields: Sequence[int] = ()) -> Any:
         import pyarrow as pa
 
         file = pa.PythonFile(self._stack.enter_context(self._source.open()), "r")
-        return pa.ipc.open_file(file) if self.is_file else pa.ipc.open_stream(file)
+        options = pa.ipc.IpcReadOptions(included_fields=list(fields))
+        return (pa.ipc.open_file if self.is_file else pa.ipc.open_stream)(file, options=options)
 
-    def _all(self) -> Iterator[tuple[pa.RecordBatch, dict[bytes, bytes]]]:
-        reader = self._open()
+    def _all(self, fields: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, dict[bytes, bytes]]]:
+        """Batches with some columns (of files the others are not even read), and what is said of them."""
+        reader = self._open(fields)
         if self.is_file:
             for number in range(reader.num_record_batches):
                 batch, notes = reader.get_batch_with_custom_metadata(number)
@@ -100,7 +102,10 @@ class _ArrowTable:
 
     def _survey(self) -> int:
         """Count rows, and note what is said of batches and which levels categories have."""
-        for batch, notes in self._all():
+        import pyarrow as pa
+
+        coded = [number for number, field in enumerate(self.schema) if pa.types.is_dictionary(field.type)]
+        for batch, notes in self._all(coded or [0] if self.schema.names else []):
             self.sizes.append(batch.num_rows)
             if notes:
                 self.notes.append(notes)
@@ -131,8 +136,8 @@ class _ArrowPair:
         self.two = two
 
     def together(self) -> bool:
-        """Batches hold all columns."""
-        return True
+        """Streams can only be read with all columns."""
+        return not (self.one.is_file and self.two.is_file)
 
     def differing_columns(self, columns: Sequence[str]) -> Sequence[str]:
         """Any may differ."""

@@ -230,7 +230,7 @@ def _cut(text: str) -> int:
         return position
     quotes = text.count('"', 0, position)
     while quotes % 2 and position:
-        before = text.rfind(ending, 0, position - 1) + 1
+        before = text.rfind(ending, 0, text.rfind('"', 0, position)) + 1
         quotes -= text.count('"', before, position)
         position = before
     return position

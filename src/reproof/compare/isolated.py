@@ -31,6 +31,7 @@ from reproof.model.difference import Difference
 from reproof.model.policy import Tolerance
 
 _GRACE = 20.0  # seconds beyond its own limit that a worker gets to end by itself
+_MEMORY = 2 << 30
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from reproof.compare.isolated import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
@@ -90,6 +91,9 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more; what the worker does."""
     import resource
 
+    import numpy  # noqa: ICN001, F401  # here, so that what the libraries reserve is not counted as content
+    import pyarrow  # noqa: ICN001, F401
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     while (message := _read(requests)) is not None:
@@ -111,8 +115,10 @@ def _answered(request: _Request) -> _Answer:
         for side in request.sides
     )
     try:
+        function = getattr(import_module(module), name)
+        _limit_memory(one.size + two.size)
         context = new_context(one, two, tolerance=request.tolerance, limits=Limits(**request.limits))
-        return _Answer(getattr(import_module(module), name)(one, two, request.subject, context))
+        return _Answer(function(one, two, request.subject, context))
     except ContentError as error:
         return _Answer(problem=str(error), is_limit=isinstance(error, LimitError))
     except MemoryError:
@@ -121,6 +127,19 @@ def _answered(request: _Request) -> _Answer:
         return _Answer(problem="it is nested too deeply")
     except Exception as error:
         return _Answer(problem=f"{type(error).__name__}: {error}")
+
+
+def _limit_memory(size: int) -> None:
+    """Bound what may be allocated beyond what there is, for content of `size` bytes."""
+    import resource
+
+    pages = Path("/proc/self/statm")
+    if not pages.exists():
+        return
+    now = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    wanted = now + _MEMORY + 2 * size
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard < 0 else min(wanted, hard), hard))
 
 
 class _Worker:
@@ -173,6 +192,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "4"},
         )
         return self._process
 

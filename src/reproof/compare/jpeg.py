@@ -5,6 +5,7 @@ Format: ITU-T T.81; JFIF, EXIF (orientation only) and Adobe's segment as they ar
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ _SCAN = 0x100  # no marker: the entropy-coded data behind one
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _ORIENTATION = 0x0112
+_END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _MAX_PIXELS = 40_000_000
 _MODES = {"L": 1, "RGB": 3, "CMYK": 4}
 
@@ -55,7 +57,7 @@ def compare_jpeg(expected: Source, actual: Source, subject: str, context: Contex
     """
     limit = context.limits.max_bytes_in_memory
     data = expected.read(limit), actual.read(limit)
-    one, two = read_jpeg(data[0]), read_jpeg(data[1])
+    one, two = read_jpeg(data[0], context), read_jpeg(data[1], context)
     parts = Collector(context)
     if one.size != two.size:
         sizes = [f"{width} x {height}" for width, height in (one.size, two.size)]
@@ -73,11 +75,12 @@ def compare_jpeg(expected: Source, actual: Source, subject: str, context: Contex
     return parts.difference(subject, kind="jpeg", summary=told or same, canonicalised=names)
 
 
-def read_jpeg(data: bytes) -> Jpeg:
+def read_jpeg(data: bytes, context: Context) -> Jpeg:
     """The segments of a JPEG file.
 
     Raises:
         ContentError: It is none, is cut off, or its segments do not follow each other.
+        LimitError: It has too many segments.
     """
     if not data.startswith(MAGIC):
         raise ContentError("it does not begin like a JPEG file")
@@ -85,6 +88,7 @@ def read_jpeg(data: bytes) -> Jpeg:
     position = 2
     while True:
         marker, position = _marker(data, position)
+        context.spending.visit()
         if marker == _EOI:
             found.behind = data[position:]
             if not any(kind == _SOS for kind, _ in found.content):
@@ -119,14 +123,10 @@ def _marker(data: bytes, position: int) -> tuple[int, int]:
 
 def _scan_end(data: bytes, position: int) -> int:
     """Where the entropy-coded data end: at the first marker that is no restart."""
-    while True:
-        position = data.find(b"\xff", position)
-        if position < 0 or position + 1 >= len(data):
-            raise ContentError("cut off within the image data")
-        following = data[position + 1]
-        if following and following != 0xFF and not 0xD0 <= following <= 0xD7:
-            return position
-        position += 1 if following == 0xFF else 2
+    match = _END_OF_SCAN.search(data, position)
+    if match is None:
+        raise ContentError("cut off within the image data")
+    return match.start()
 
 
 def _sort(found: Jpeg, marker: int, body: bytes) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 1 << 16
+_BATCH_BYTES = 64 << 20
 _BUFFER = 1 << 20
 _MAX_FOOTER = 64 << 20
 
@@ -86,11 +87,18 @@ class _ParquetTable:
         wanted = sum(self.groups[number].num_rows for number in groups)
         if groups and wanted:
             names = list(columns)
-            for batch in self.file.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=names):
+            rows = self._batch_rows(groups)
+            for batch in self.file.iter_batches(rows, row_groups=list(groups), columns=names):
                 count += batch.num_rows
                 yield batch.select(names)
         if count != wanted:
             raise ContentError(f"{wanted:,} rows are promised and {count:,} are there")
+
+    def _batch_rows(self, groups: Sequence[int]) -> int:
+        """Fewer rows together where they are large."""
+        rows = sum(self.groups[number].num_rows for number in groups)
+        size = sum(self.groups[number].total_byte_size for number in groups)
+        return int(max(1, min(_BATCH_ROWS, _BATCH_BYTES * rows // max(size, 1))))
 
     def leaves(self) -> dict[str, list[int]]:
         """Numbers of the leaf columns of each column, in order."""

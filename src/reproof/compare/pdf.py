@@ -50,7 +50,7 @@ class PdfComparator:
             ContentError: A side is damaged, encrypted, or its tables do not fit.
             LimitError: A side has too many objects or expands too much.
         """
-        limit = context.limits.max_bytes_in_memory
+        limit = context.limits.max_bytes_in_memory // 2  # parsed objects take more
         data = expected.read(limit), actual.read(limit)
         walk = _Walk(read_pdf(data[0], context), read_pdf(data[1], context), context)
         walk.run()

@@ -18,6 +18,10 @@ from reproof.compare.protocol import ContentError, Context, LimitError
 _HEADER = re.compile(rb"%PDF-([0-9]\.[0-9])(?=[\r\n])")
 _ENTRY = re.compile(rb"([0-9]{10}) ([0-9]{5}) ([fn])(?: \r| \n|\r\n)")
 _SECTION = re.compile(rb"[\0\t\n\f\r ]*([0-9]{1,10}) ([0-9]{1,10})[ \t]*(?:\r\n|\r|\n)")
+_END_OF_STREAM = re.compile(rb"(?:\r\n|\r|\n)?endstream(?![A-Za-z0-9])")
+_NUMBER_OBJECT = re.compile(
+    rb"(?<![0-9])([0-9]{1,10}) ([0-9]{1,5}) obj[\0\t\n\f\r ]{1,9}([0-9]{1,12})[\0\t\n\f\r ]{1,9}endobj"
+)
 _CHUNK = 1 << 20
 #: Number, kind (0 free, 1 at an offset, 2 in an object stream), place, generation or index.
 Entry = tuple[int, int, int, int]
@@ -120,7 +124,8 @@ class _Scan:
         self._written: dict[int, tuple[Reference, Any, bytes]] = {}
         self._packed: dict[tuple[int, int], tuple[int, Any, bytes]] = {}
         self._sections: dict[int, _Section] = {}
-        self._lengths: dict[Reference, int] = {}
+        self._lengths: list[tuple[Reference, int]] = []
+        self._numbers: dict[Reference, list[int]] = {}
         self._start = -1
 
     def run(self) -> None:
@@ -164,28 +169,25 @@ class _Scan:
         else:
             raise reading.broken()
         length = facts.get("Length")
-        if isinstance(length, Reference):
-            length = self._length(length)
-        if type(length) is not int or not 0 <= length <= len(self._data) - start:
-            raise ContentError("a stream has no valid length")
-        reading.position = start + length
-        for mark in (b"endstream", b"\nendstream", b"\r\nendstream", b"\rendstream"):
-            if self._data.startswith(mark, reading.position):
-                reading.position += len(mark)
-                return self._data[start : start + length]
-        raise reading.broken()
+        for each in self._lengths_of(length) if isinstance(length, Reference) else [length]:
+            if type(each) is not int or not 0 <= each <= len(self._data) - start:
+                continue
+            match = _END_OF_STREAM.match(self._data, start + each)
+            if match:
+                if isinstance(length, Reference):
+                    self._lengths.append((length, each))
+                    self.pdf.helpers.add(length)
+                reading.position = match.end()
+                return self._data[start : start + each]
+        raise ContentError("a stream has no valid length")
 
-    def _length(self, reference: Reference) -> int:
-        """A length that stands in an object of its own, most often right behind the stream."""
-        pattern = re.compile(
-            rb"(?<![0-9])%d %d obj[\0\t\n\f\r ]+([0-9]{1,12})[\0\t\n\f\r ]+endobj" % reference
-        )
-        match = pattern.search(self._data, self._reading.position) or pattern.search(self._data)
-        if match is None:
-            raise ContentError("the length of a stream is nowhere")
-        self._lengths[reference] = int(match[1])
-        self.pdf.helpers.add(reference)
-        return int(match[1])
+    def _lengths_of(self, reference: Reference) -> list[int]:
+        """What a length that stands in an object of its own may be; most often it stands behind the stream."""
+        if not self._numbers:
+            for match in _NUMBER_OBJECT.finditer(self._data):
+                key = Reference(int(match[1]), int(match[2]))
+                self._numbers.setdefault(key, []).append(int(match[3]))
+        return self._numbers.get(reference, [])[:8]
 
     def _table(self) -> _Section:
         """A cross-reference table and its trailer."""
@@ -241,7 +243,7 @@ class _Scan:
                 named.setdefault(entry[0], entry)
         used = {self._take(entry) for entry in named.values() if entry[1] == 1}
         self.pdf.unnamed = [text for place, (_, _, text) in self._written.items() if place not in used]
-        for reference, length in self._lengths.items():
+        for reference, length in self._lengths:
             if self.pdf.objects.get(reference) != length:
                 raise ContentError("the length of a stream is ambiguous")
         for reference, value in list(self.pdf.objects.items()):
@@ -298,7 +300,10 @@ class _Scan:
         for index, ((number, offset), end) in enumerate(zip(pairs, ends, strict=True)):
             if not 0 <= first + offset <= end <= len(data):
                 raise ContentError("an object stream is damaged")
-            value = Reading(data, first + offset, end).value()
+            inner = Reading(data, first + offset, end)
+            inner.count = self._reading.count
+            value = inner.value()
+            self._reading.count = inner.count  # the limit is for all values of the file together
             self._packed[holder.number, index] = number, value, data[first + offset : end]
 
 

@@ -52,11 +52,11 @@ class Reading:
     """A position in the bytes of a file, and the values read from there."""
 
     def __init__(self, data: bytes, position: int = 0, end: int | None = None) -> None:
-        """Read from `position`, and never beyond `end`."""
+        """Read from `position`, and never beyond `end`; `count` values have been read so far."""
         self.data = data
         self.position = position
         self.end = len(data) if end is None else end
-        self._values = 0
+        self.count = 0
 
     def skip(self) -> None:
         """Skip blanks and comments."""
@@ -76,10 +76,10 @@ class Reading:
             ContentError: There is none, or it is nested too deeply.
             LimitError: There are too many.
         """
-        self._values += 1
+        self.count += 1
         if depth > _MAX_DEPTH:
             raise ContentError("values are nested too deeply")
-        if self._values > _MAX_VALUES:
+        if self.count > _MAX_VALUES:
             raise LimitError(f"more than {_MAX_VALUES:,} values")
         match = self._token()
         kind = match.lastgroup
