@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FICLONE = 0x40049409  # ioctl of Linux btrfs/xfs/...: share extents, copy on write
+_CHUNK = 1 << 20
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -59,14 +61,39 @@ def copy_private(source: Path, target: Path, *, mode: int | None = None) -> None
     A reflink where the file system can, else a copy; never a hard link. `mode` sets the
     permission bits, else those of the source hold, writable by the owner.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as reader, target.open("xb") as writer:
+    reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(reader)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(source))
+        writer = _create(target)
         try:
-            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-        except OSError:
-            shutil.copyfileobj(reader, writer, 1 << 20)
-        bits = mode if mode is not None else stat.S_IMODE(os.fstat(reader.fileno()).st_mode) | stat.S_IWUSR
-        os.fchmod(writer.fileno(), bits)
+            _copy(reader, writer, status.st_size)
+            os.fchmod(writer, mode if mode is not None else stat.S_IMODE(status.st_mode) | stat.S_IWUSR)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _create(target: Path) -> int:
+    """Open a new file for writing; its folder is made when it is missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(target, flags, 0o666)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(target, flags, 0o666)
+
+
+def _copy(reader: int, writer: int, size: int) -> None:
+    try:
+        fcntl.ioctl(writer, _FICLONE, reader)
+    except OSError:
+        while chunk := os.read(reader, min(size + 1, _CHUNK)):
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(writer, rest) :]
 
 
 def remove_tree(path: Path) -> None:
