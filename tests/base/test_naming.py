@@ -8,7 +8,7 @@ import pytest
 
 from reproof.base.naming import Naming, escape, unescape
 
-NAMING = Naming(top="/home/u/work/p", home="/home/u", environment="/home/u/.cache/env", scratch="/tmp/s")
+NAMING = Naming(top="/home/u/work/p", home="/home/u", environment="/home/u/.cache/env", scratch="/tmp/s")  # noqa: S108
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-# ruff: noqa: A002  # `format` is the word of the command line
+# `format` is the word of the command line
 """Conformance of all formats: every renderer, the same demands."""
 
 from __future__ import annotations
