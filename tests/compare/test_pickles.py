@@ -194,6 +194,8 @@ def test_numbers_within_a_tolerance_are_close() -> None:
     found = dumped(one, two, tolerance=Tolerance(rtol=1e-9))
     assert found.outcome is Outcome.CLOSE
     assert subjects(found) == ["a", "b"]
+    assert dumped([1], [1.0]).outcome is Outcome.DIFFERENT
+    assert dumped([1], [1.0], tolerance=Tolerance(rtol=1e-9)).outcome is Outcome.CLOSE
 
 
 def test_the_order_of_a_dict_is_set_aside_by_name() -> None:

@@ -10,7 +10,7 @@ from reproof.compare.pickles.folding import Folder
 from reproof.compare.pickles.nodes import Extension, Global, Mapping, OutOfBand, Persistent, Raw, Sequence
 from reproof.compare.protocol import ContentError, LimitError
 
-_MAX_STEPS = 1_000_000
+_MAX_STEPS = 500_000
 
 
 class Values:

@@ -168,8 +168,10 @@ class Sides:
             return
         if type(one) in (int, float) and type(two) in (int, float):
             outcome, facts = compare_numbers(one, two, self.context.tolerance)
-            if outcome is Outcome.CLOSE:
-                self.add(place, outcome, f"{show(one)} -> {show(two)}", kind="number", evidence=facts)
+            if outcome is Outcome.CLOSE or (
+                outcome is Outcome.EQUIVALENT and not self.context.tolerance.is_exact
+            ):
+                self.add(place, Outcome.CLOSE, f"{show(one)} -> {show(two)}", kind="number", evidence=facts)
                 return
         self.changed(place, one, two)
 
