@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -496,6 +498,24 @@ def test_names_with_dots_and_nested_names(pair: Pair) -> None:
 def test_encrypted_parquet_is_unknown(pair: Pair) -> None:
     whole = parquet(table())
     assert pair(whole, whole[:-4] + b"PARE").outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_within_archives_and_under_any_name(pair: Pair, tmp_path: Path, method: int) -> None:
+    def packed(last: int) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", method) as archive:
+            archive.writestr("before.txt", "text")
+            archive.writestr("table.parquet", parquet(table(id=pa.array([*range(49), last]))))
+        return buffer.getvalue()
+
+    found = pair(packed(1), packed(2), name="a.zip")
+    assert found.children[0].children[0].subject == 'column "id"'
+    place = Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9 "))
+    for side, last in (("a", 1), ("b", 2)):
+        (place / side).mkdir(parents=True)
+        (place / side / "t.parquet").write_bytes(parquet(column([last])))
+    assert compare(place / "a/t.parquet", place / "b/t.parquet").kind == "parquet"
 
 
 # the worker ---------------------------------------------------------------------------------------

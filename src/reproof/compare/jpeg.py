@@ -5,9 +5,11 @@ Format: ITU-T T.81; JFIF, EXIF (orientation only) and Adobe's segment as they ar
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from reproof.compare.collecting import Collector
@@ -192,16 +194,15 @@ def _pixels(data: tuple[bytes, bytes], size: tuple[int, int]) -> tuple[str, dict
     if size[0] * size[1] > _MAX_PIXELS:
         return "too many pixels to decode them", {"decoded": False}
     try:
-        import io
-
-        import numpy as np
-        from PIL import Image
+        images = import_module("PIL.Image")
     except ImportError:
         return "the pixels were not decoded", {"decoded": False}
+    import numpy as np
+
     try:
         sides = []
         for each in data:
-            with Image.open(io.BytesIO(each), formats=["JPEG"]) as image:
+            with images.open(io.BytesIO(each), formats=["JPEG"]) as image:
                 if image.mode not in _MODES:
                     return "the pixels were not decoded", {"decoded": False}
                 sides.append(np.asarray(image).reshape(image.height, image.width, -1).astype(np.int16))
