@@ -85,3 +85,15 @@ rtol = 1e-15
     outcomes = {each["subject"]: each["outcome"] for each in verdict["differences"]}
     assert (outcomes["loose.json"], outcomes["strict.json"]) == (2, 4)
     assert verdict["policy"]["rules"][0]["tolerance"]["rtol"] == 1e-6
+
+
+def test_two_records_are_the_same_as_far_as_the_settings_accept(
+    make_project: Callable[..., Project],
+) -> None:
+    script = 'import random\nopen("loss.json", "w").write(str([1 + random.random() * 1e-9]))\n'
+    settings = '[tool.reproof]\nseed = "none"\n[tool.reproof.compare]\nrtol = 1e-6\n'
+    project = make_project({"train.py": script, "pyproject.toml": settings, ".gitignore": "*.json\n"})
+    for _ in range(2):
+        project.reproof(*RUN, "--", "python", "train.py", expect=0)
+    project.reproof("diff", "last~1", "last", expect=0)
+    project.reproof("diff", "--accept", "equivalent", "last~1", "last", expect=1)

@@ -18,7 +18,7 @@ from reproof.project.settings import read_settings
 from reproof.store.records import Found
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.lookup import find_record, place_of
-from reproof.workflow.verdicts import make_policy
+from reproof.workflow.verdicts import make_policy, rejected
 
 
 class DiffOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +53,12 @@ def diff(a: str, b: str, options: DiffOptions | None = None, emit: Emit = silent
 
 
 def exit_status_of(difference: Difference, options: DiffOptions) -> int:
-    """0 within what is accepted, 3 if all that is not could not be compared, else 1."""
+    """0 within what is accepted, 3 if all that is not could not be compared, else 1.
+
+    Of two records, their rules have been asked already.
+    """
     limit = options.policy().accept
-    if difference.outcome <= limit:
+    if difference.outcome <= limit or difference.evidence.get("accepted") is True:
         return 0
     return 3 if difference.outcome is Outcome.UNKNOWN else 1
 
@@ -99,4 +102,10 @@ def _diff_records(a: Found, b: Found, options: DiffOptions) -> Difference:
     if factors:
         names = ", ".join(factor.subject for factor in factors)
         parts.insert(0, combine("set-up", factors, kind="set-up", summary=f"{names} differ"))
-    return combine(f"{a.id[:12]} -> {b.id[:12]}", parts, kind="records", summary=parts[-1].summary)
+    return combine(
+        f"{a.id[:12]} -> {b.id[:12]}",
+        parts,
+        kind="records",
+        summary=parts[-1].summary,
+        evidence={"accepted": not factors and not rejected(judgement.differences, policy)},
+    )
