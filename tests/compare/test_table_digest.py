@@ -46,7 +46,9 @@ def data() -> pa.Table:
 def test_every_encoding_of_a_table_has_one_digest(data: pa.Table, tmp_path: Path) -> None:
     expected = digest(data)
     pq.write_table(data, tmp_path / "a.parquet", compression="snappy")
-    pq.write_table(data, tmp_path / "b.parquet", compression="zstd", row_group_size=9_999, use_dictionary=False)
+    pq.write_table(
+        data, tmp_path / "b.parquet", compression="zstd", row_group_size=9_999, use_dictionary=False
+    )
     feather.write_feather(data, tmp_path / "c.feather", compression="lz4", chunksize=1_234)
     feather.write_feather(data, tmp_path / "d.arrow", compression="uncompressed")
     with pa.ipc.new_stream(tmp_path / "e.arrow", data.schema) as stream:
@@ -78,10 +80,16 @@ def test_a_change_is_found_from_the_digests_alone(data: pa.Table) -> None:
 
 
 CHANGES = {
-    "rows after 10,000": lambda data: data.set_column(1, "value", pa.array(np.r_[data["value"].to_numpy()[:10_000], np.zeros(ROWS - 10_000)])),
+    "rows after 10,000": lambda data: data.set_column(
+        1, "value", pa.array(np.r_[data["value"].to_numpy()[:10_000], np.zeros(ROWS - 10_000)])
+    ),
     "bool": lambda data: data.set_column(2, "flag", pa.array(~data["flag"].to_numpy())),
-    "datetime": lambda data: data.set_column(3, "when", pa.array(np.arange(1, ROWS + 1), pa.timestamp("ns", "UTC"))),
-    "object columns": lambda data: data.set_column(5, "parts", pa.array([[9] * (each % 4) for each in range(ROWS)])),
+    "datetime": lambda data: data.set_column(
+        3, "when", pa.array(np.arange(1, ROWS + 1), pa.timestamp("ns", "UTC"))
+    ),
+    "object columns": lambda data: data.set_column(
+        5, "parts", pa.array([[9] * (each % 4) for each in range(ROWS)])
+    ),
     "dtype": lambda data: data.set_column(0, "id", data["id"].cast(pa.int32())),
     "permutation": lambda data: data.take(np.arange(ROWS)[::-1]),
     "a null": lambda data: data.set_column(0, "id", pa.array(np.arange(ROWS), mask=np.arange(ROWS) == 7)),
@@ -98,10 +106,15 @@ def test_what_is_another_table_has_another_digest(data: pa.Table, name: str) -> 
     assert digest(CHANGES[name](data)).digest != digest(data).digest
 
 
-@pytest.mark.parametrize(("one", "two"), [([0.0], [-0.0]), ([float("nan")], [None]), ([""], [None]), (["ab", ""], ["a", "b"])])
+@pytest.mark.parametrize(
+    ("one", "two"), [([0.0], [-0.0]), ([float("nan")], [None]), ([""], [None]), (["ab", ""], ["a", "b"])]
+)
 def test_bits_count(one: list[Any], two: list[Any]) -> None:
     kind = pa.float64() if isinstance(one[0], float) else pa.string()
-    assert digest(pa.table({"a": pa.array(one, kind)})).digest != digest(pa.table({"a": pa.array(two, kind)})).digest
+    assert (
+        digest(pa.table({"a": pa.array(one, kind)})).digest
+        != digest(pa.table({"a": pa.array(two, kind)})).digest
+    )
 
 
 def test_csv_is_text_between_delimiters(tmp_path: Path) -> None:

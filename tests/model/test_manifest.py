@@ -12,18 +12,24 @@ from reproof.errors import MaterialError
 from reproof.model.manifest import FORMAT, Manifest, Row, make_manifest, read_manifest
 
 A, B = "a" * 64, "b" * 64
-NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).map(lambda name: "n" + name)
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).map(
+    lambda name: "n" + name
+)
 
 
 def lines(*rows: object) -> bytes:
-    return (FORMAT + "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)).encode()
+    return (
+        FORMAT + "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    ).encode()
 
 
 @given(st.dictionaries(NAMES, st.sampled_from(["file", "symlink", "directory"]), max_size=20), st.randoms())
 def test_round_trip_in_any_order(kinds: dict[str, str], chance: object) -> None:
     rows = [
-        Row(name, "file", 3, len(name) % 2 == 0, A) if kind == "file"
-        else Row(name, "symlink", target="../" + name) if kind == "symlink"
+        Row(name, "file", 3, len(name) % 2 == 0, A)
+        if kind == "file"
+        else Row(name, "symlink", target="../" + name)
+        if kind == "symlink"
         else Row(name, "directory")
         for name, kind in kinds.items()
     ]

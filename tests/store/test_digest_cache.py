@@ -242,7 +242,9 @@ def test_several_processes_at_once(place: Path) -> None:
         (folder / str(number)).write_bytes(str(number).encode())
     old(folder / "299")
     workers = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(WORKER), str(place)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WORKER), str(place)], stdout=subprocess.PIPE, text=True
+        )
         for _ in range(4)
     ]
     said = {line for worker in workers for line in worker.communicate(timeout=60)[0].split()}

@@ -41,8 +41,15 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(home: Path) -> dict[str, str]:
-    identity = {f"GIT_{role}_{what}": "test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    return {**user_environment(home), **identity, "DVC_SITE_CACHE_DIR": str(home / "site"), "DVC_NO_ANALYTICS": "1"}
+    identity = {
+        f"GIT_{role}_{what}": "test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    return {
+        **user_environment(home),
+        **identity,
+        "DVC_SITE_CACHE_DIR": str(home / "site"),
+        "DVC_NO_ANALYTICS": "1",
+    }
 
 
 @pytest.fixture

@@ -116,7 +116,10 @@ def test_a_stage_that_varies_and_is_locked_again_silently(plain: Project) -> Non
     dvc = f"{sys.executable} -m dvc"
     plain.env["DVC_SITE_CACHE_DIR"] = str(plain.folder / ".dvc/tmp/site")
     plain.write("stage.py", "import os\nopen('result.txt', 'w').write(os.urandom(8).hex())\n")
-    plain.write("dvc.yaml", "stages:\n  fit:\n    cmd: python stage.py\n    outs:\n    - result.txt:\n        cache: false\n")
+    plain.write(
+        "dvc.yaml",
+        "stages:\n  fit:\n    cmd: python stage.py\n    outs:\n    - result.txt:\n        cache: false\n",
+    )
     plain.shell(f"{dvc} init -q && {dvc} config core.analytics false")
     plain.commit()
     plain.reproof(*RUN, "--", "python", "-m", "dvc", "repro", "-f", "fit", expect=0)
@@ -127,7 +130,10 @@ def test_a_stage_that_varies_and_is_locked_again_silently(plain: Project) -> Non
 
 @pytest.mark.needs("mlflow")
 def test_what_mlflow_shows_of_the_data_is_its_whole_content(plain: Project) -> None:
-    plain.write("train.py", "import mlflow\nopen('data.txt').read()\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1)\n")
+    plain.write(
+        "train.py",
+        "import mlflow\nopen('data.txt').read()\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1)\n",
+    )
     plain.commit()
     plain.reproof(*RUN, "--tracking-uri", "sqlite:///m.db", "--", "python", "train.py", expect=0)
     with closing(sqlite3.connect(plain.folder / "m.db")) as database:

@@ -69,9 +69,14 @@ def test_gc_removes_what_no_record_names_and_dry_run_nothing(reader: Project) ->
     store = DirectoryStore(reader.folder / ".reproof")
     before = objects(reader)
     loose = store.put_bytes(b"nobody's")
-    assert json.loads(reader.reproof("store", "gc", "--output-format", "json", expect=0).out)["removed"] == 0  # too young
+    assert (
+        json.loads(reader.reproof("store", "gc", "--output-format", "json", expect=0).out)["removed"] == 0
+    )  # too young
     age(reader)
-    assert "1 objects that no record names would be removed" in reader.reproof("store", "gc", "--dry-run", expect=0).out
+    assert (
+        "1 objects that no record names would be removed"
+        in reader.reproof("store", "gc", "--dry-run", expect=0).out
+    )
     assert loose in store
     reader.reproof("store", "gc", expect=0)
     assert loose not in store

@@ -26,7 +26,9 @@ INPUT = DatasetInput(
 def check(access: Access, run_id: str | None) -> None:
     from mlflow import MlflowClient
 
-    wanted = Finish(record="f" * 64, uri=access.address.uri, run_id=run_id, experiment="inputs", inputs=(INPUT,))
+    wanted = Finish(
+        record="f" * 64, uri=access.address.uri, run_id=run_id, experiment="inputs", inputs=(INPUT,)
+    )
     for _ in range(2):  # once more, as after a failure
         done = finish(wanted, access)
         assert done.status == "written", done.reason
@@ -41,7 +43,9 @@ def test_a_database(store3: tuple[Path, str], access_to: Callable[..., Access]) 
     check(access_to(store3[0], Path(sys.executable)), store3[1])
 
 
-def test_a_file_store(files3: tuple[Path, str], access_to: Callable[..., Access], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_store(
+    files3: tuple[Path, str], access_to: Callable[..., Access], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     check(access_to(files3[0], Path(sys.executable)), files3[1])
 

@@ -112,7 +112,11 @@ def test_arrays_that_mlflow_takes_for_the_same(tmp_path: Path, name: str) -> Non
 def test_a_dataset_says_all_that_is_known() -> None:
     found = only(
         Artifact(
-            name="data/a.csv", digests={"blake3": "a" * 64, "md5": "b" * 32}, size=7, origin="dvc", source="data/a.csv.dvc"
+            name="data/a.csv",
+            digests={"blake3": "a" * 64, "md5": "b" * 32},
+            size=7,
+            origin="dvc",
+            source="data/a.csv.dvc",
         )
     )
     assert found.digest == "b3:" + "a" * 32
@@ -124,19 +128,30 @@ def test_a_dataset_says_all_that_is_known() -> None:
 
 
 def test_a_folder_of_dvc_is_one_dataset_and_each_file_counts() -> None:
-    files = [material(f"images/{number}.png", str(number), origin="dvc", source="images.dvc") for number in range(3)]
+    files = [
+        material(f"images/{number}.png", str(number), origin="dvc", source="images.dvc")
+        for number in range(3)
+    ]
     whole = only(*files)
     assert (whole.name, whole.tags["reproof.files"]) == ("images", "3")
     assert only(*files[:2]).digest != whole.digest
-    assert only(*files[:2], material("images/2.png", "9", origin="dvc", source="images.dvc")).digest != whole.digest
+    assert (
+        only(*files[:2], material("images/2.png", "9", origin="dvc", source="images.dvc")).digest
+        != whole.digest
+    )
     assert only(*reversed(files)).digest == whole.digest
 
 
 def test_code_is_no_data_and_what_has_no_digest_is_left_out() -> None:
-    code = [material(name, origin="git") for name in ("train.py", "MLproject", ".dvc/config", "conf/a.yaml", "data.dvc")]
+    code = [
+        material(name, origin="git")
+        for name in ("train.py", "MLproject", ".dvc/config", "conf/a.yaml", "data.dvc")
+    ]
     assert datasets_of(record(*code, Artifact(name="gone.csv", origin="git"))) == ()
     assert only(*code, material("table.csv", origin="git")).name == "table.csv"
-    assert only(material("conf.yaml")).name == "conf.yaml"  # not in Git: read as data, as far as anybody knows
+    assert (
+        only(material("conf.yaml")).name == "conf.yaml"
+    )  # not in Git: read as data, as far as anybody knows
 
 
 def test_there_are_never_too_many() -> None:
@@ -145,7 +160,7 @@ def test_there_are_never_too_many() -> None:
 
 def test_the_datasets_of_the_code_are_called_sampled() -> None:
     assert sampled_datasets(record()) is None
-    logged = LoggedRun( datasets=("bikes 635a2fbe", "bikes 635a2fbe"))
+    logged = LoggedRun(datasets=("bikes 635a2fbe", "bikes 635a2fbe"))
     said = sampled_datasets(record(runs=(logged,)))
     assert said is not None
     assert said.startswith("bikes 635a2fbe: a label, not an identity")

@@ -20,7 +20,7 @@ _STATES = {"unchanged": "green", "changed": "red", "missing": "red", "corrupted"
 _WIDTH = 11
 
 
-def render_data(report: DataReport, format: str, *, width: int = 100, color: bool = False) -> str:
+def render_data(report: DataReport, format: str, *, width: int = 100, color: bool = False) -> str:  # noqa: A002, ARG001  # as all renderers
     """All data of a repository; `format` is ``text`` or ``json``."""
     if format == "json":
         document = {"schema": DATA_SCHEMA, "sound": report.is_sound, **_builtins(report)}
@@ -33,7 +33,7 @@ def render_data(report: DataReport, format: str, *, width: int = 100, color: boo
     return "\n".join([*lines, _data_summary(report)]) + "\n"
 
 
-def render_store(report: StoreReport, format: str, *, width: int = 100, color: bool = False) -> str:
+def render_store(report: StoreReport, format: str, *, width: int = 100, color: bool = False) -> str:  # noqa: A002, ARG001  # as all renderers
     """What was found or done in the store; `format` is ``text`` or ``json``."""
     if format == "json":
         return _dump({"schema": STORE_SCHEMA, "sound": report.is_sound, **_builtins(report)})

@@ -58,7 +58,7 @@ def wanted_by(entry: DvcEntry, members: Iterable[DvcMember] | None) -> tuple[Wan
 def find_object(root: Path, name: str) -> Path | None:
     """Where an object lies in a cache or local remote, in the layout of DVC 3 or 2; None if nowhere."""
     for place in (f"{root}/files/md5/{name[:2]}/{name[2:]}", f"{root}/{name[:2]}/{name[2:]}"):
-        if os.path.isfile(place):  # called for each of very many files
+        if os.path.isfile(place):  # noqa: PTH113  # called for each of very many files
             return Path(place)
     return None
 

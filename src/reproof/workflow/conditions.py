@@ -61,6 +61,11 @@ def _place(circumstances: Circumstances) -> Iterator[Condition]:
     if circumstances.room.plan.settings.network:
         note = "the network was on: the settings ask for it"
     yield Condition("isolation", choice.level, f"{note}{f' ({choice.reason})' if choice.reason else ''}")
+    status = circumstances.recorded.byproducts.exit_status
+    if status:
+        yield Condition(
+            "recorded run", "failed", f"with exit status {status}: a re-run that fails likewise is the same"
+        )
     yield Condition("path", "another", "private HOME and temporary folder")
 
 

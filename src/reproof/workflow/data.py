@@ -203,14 +203,14 @@ def _has_rules(folder: Path) -> bool:
 def _files_below(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder, followlinks=True):
         here = os.path.realpath(place)
-        folders[:] = [name for name in folders if not _leads_back(os.path.join(place, name), here)]
+        folders[:] = [name for name in folders if not _leads_back(f"{place}/{name}", here)]
         inside = os.path.relpath(place, folder)
         yield from (name if inside == "." else f"{inside}/{name}" for name in names)
 
 
 def _leads_back(path: str, here: str) -> bool:
     """Whether a symlink leads to a folder that it lies in."""
-    target = os.path.realpath(path) if os.path.islink(path) else ""
+    target = os.path.realpath(path) if Path(path).is_symlink() else ""
     return bool(target) and f"{here}/".startswith(f"{target}/")
 
 

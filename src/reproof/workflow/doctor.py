@@ -91,14 +91,14 @@ def _bubblewrap() -> Finding:
 def _docker() -> Finding:
     path = find("docker") or find("podman")
     if path is None:
-        return Finding(name="docker", ok=False, value="not found", meaning="no isolation by containers")
+        return Finding(name="docker", ok=False, value="not found", meaning="not used by this version")
     done = call([path, "info", "--format", "{{.ServerVersion}}"], timeout=30)
     running = done.ok and bool(done.text.strip())
     return Finding(
         name="docker",
         ok=running,
         value=f"{path.name} {done.text.strip()}" if running else f"{path}: no engine is running",
-        meaning="" if running else "no isolation by containers",
+        meaning="" if running else "not used by this version",
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from reproof.base.files import remove_tree
 from reproof.compare import compare_files
 from reproof.compare.metrics import compare_metrics, compare_parameters
+from reproof.errors import StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import Policy, Rule
@@ -47,7 +48,7 @@ def judge(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Judgem
         scratch: Empty folder; content is laid out there under its own name while it is compared.
     """
     differences = [
-        _compare_status(expected.record, actual.record),
+        _compare_status(expected, actual),
         *compare_metrics(expected.record.metrics, actual.record.metrics, policy),
         *compare_parameters(expected.record.parameters, actual.record.parameters, policy),
         *_compare_products(expected, actual, policy, scratch),
@@ -96,8 +97,8 @@ def _nothing_compared(differences: list[Difference], record: Record) -> list[Dif
     ]
 
 
-def _compare_status(expected: Record, actual: Record) -> Difference:
-    before, after = expected.byproducts.exit_status, actual.byproducts.exit_status
+def _compare_status(expected: Side, actual: Side) -> Difference:
+    before, after = expected.record.byproducts.exit_status, actual.record.byproducts.exit_status
     same = before == after
     return Difference(
         subject="exit status",
@@ -106,7 +107,26 @@ def _compare_status(expected: Record, actual: Record) -> Difference:
         kind="status",
         expected=str(before),
         actual=str(after),
+        children=() if same else _last_words(actual),
     )
+
+
+def _last_words(side: Side) -> tuple[Difference, ...]:
+    """The end of what a re-run said when it ended otherwise: mostly the reason."""
+    byproducts = side.record.byproducts
+    for log in (byproducts.stderr, byproducts.stdout):
+        if log is None or log.digest is None or not log.size:
+            continue
+        try:
+            lines = side.store.get_bytes(log.digest)[-8192:].decode("utf-8", "replace").strip().splitlines()
+        except StoreError:
+            continue
+        return tuple(
+            Difference(subject=log.name, outcome=Outcome.DIFFERENT, summary=line, kind="log")
+            for line in lines[-5:]
+            if line.strip()
+        )
+    return ()
 
 
 class _Content(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from reproof.model.record import Byproducts, ChildProcess, NativeLibrary, Omissi
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
+from reproof.workflow.earlier_runs import artifacts_read
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.materials import SYSTEM, Origins, Reads, digest_before, gather_materials
 from reproof.workflow.products import Keeping, gather_products
@@ -65,7 +66,9 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         declared_products: Patterns from the settings.
         environment: Prefixes whose files are packages, not inputs.
         ignored: Further folders whose files are not inputs.
+        guarded: Folders that the run must not write, wherever they are.
         digesting: Where digests of inputs come from; reads them by default.
+        guarded: Folders that the run must not write, wherever they are.
         title: What the work is called while it goes on.
     """
 
@@ -83,6 +86,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     declared_products: tuple[str, ...] = ()
     environment: tuple[Path, ...] = ()
     ignored: tuple[Path, ...] = ()
+    guarded: tuple[Path, ...] = ()
     digesting: Digesting = digest_files
     title: str = "running the command"
 
@@ -213,13 +217,15 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     )
     names = {artifact.name for artifact in products.artifacts}
     materials, unclear = gather_materials(reads, setup.origins, naming, names)
+    stores = [str(naming.find_file(name)) for name in tracking_files]
+    earlier = artifacts_read(reads.reported, stores, naming, seen.started)
     libraries = native.describe(
         observations.native_libraries(seen.lines), Path(naming.environment or "/nowhere")
     )
     return Evidence(
         execution=execution,
         interrupted=interrupted,
-        materials=materials,
+        materials=(*materials, *earlier),
         products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
         native=libraries,
@@ -250,8 +256,11 @@ def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...])
     )
     for path in sorted(observations.opened_for_writing(seen.lines)):
         name = naming.name_file(path)
+        guarded = any(path.startswith(f"{folder}/") for folder in setup.guarded)
         outside = name.startswith(("/", "${HOME}/")) and not name.startswith((*SYSTEM, "/tmp/", "${HOME}/."))  # noqa: S108  # named, not used
-        if not outside or any(path.startswith(folder + "/") or path == folder for folder in ours):
+        if not (outside or guarded) or any(
+            path.startswith(folder + "/") or path == folder for folder in ours
+        ):
             continue
         try:
             status = os.stat(path)  # noqa: PTH116  # a str may hold bytes that are no UTF-8

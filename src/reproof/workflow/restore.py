@@ -147,7 +147,7 @@ def _restore_external(
     used_again: list[str] = []
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
-        if artifact.origin not in ("external", "mlflow"):
+        if artifact.origin != "external":
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and artifact.digest is not None and artifact.digest in sources.store:

@@ -137,6 +137,7 @@ def _furnish(plan: Plan, folder: Path, emit: Emit) -> Room:
         writable=(folder,),
         read_only=visible([*provision.prefixes, *restored.in_place]),
         network=plan.settings.network,
+        devices=tuple(sorted(Path("/dev").glob("nvidia*"))),
     )
     return Room(
         folder=folder,
@@ -197,6 +198,7 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             declared_products=declared_products(plan.settings, record.project.subdirectory),
             environment=room.provision.prefixes,
             ignored=(folder / "mlflow", folder / "tmp"),
+            guarded=(plan.source,),
             title="re-running the recorded command",
         ),
         emit,

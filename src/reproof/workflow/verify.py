@@ -22,6 +22,7 @@ from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.conditions import Circumstances, list_conditions
+from reproof.workflow.earlier_runs import require_none
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.lookup import find_record, place_of
@@ -107,6 +108,7 @@ def verify(
     found = find_record(str(reference))
     place = place_of(found)
     _require_finished(found)
+    require_none(found.record)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
     plan = _plan(found, place.top, place.store, settings, chosen)
