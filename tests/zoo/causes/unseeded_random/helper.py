@@ -1,0 +1,9 @@
+import random
+
+_order = random.Random()
+
+
+def shuffled(rows):
+    rows = list(rows)
+    _order.shuffle(rows)
+    return rows
