@@ -207,6 +207,21 @@ def test_seed_that_is_no_number(small: Project, says) -> None:
     cured(small, refused, *RUN)
 
 
+def test_commit_that_is_gone(small: Project, golden: Golden) -> None:
+    small.reproof(*RUN, expect=0)
+    small.shell(f"git clone -q --bare . {small.folder.parent}/remote")
+    commit = small.shell("git rev-parse HEAD").out.strip()
+    small.shell(
+        "git commit -q --amend -m other && git reflog expire --expire=now --all && git gc -q --prune=now"
+    )
+    refused = small.reproof("verify", expect=2)
+    golden("bad_input/commit_gone", refused.err.replace(commit, "<commit>"))
+    small.shell(f"git remote add origin {small.folder.parent}/remote")
+    refused = small.reproof("verify", expect=2)
+    golden("bad_input/commit_elsewhere", refused.err.replace(commit, "<commit>"))
+    cured(small, refused, "verify")
+
+
 # The environment --------------------------------------------------------------------------------------
 
 
@@ -488,6 +503,20 @@ def test_disk_that_is_full_when_the_record_is_written(
     assert project.record()["state"] == "finished"
     assert "filler.bin" in project.reproof("show", expect=0).out
     assert not list((tmp_path / "tmp").rglob("*.json"))
+
+
+def test_disk_that_is_full_when_the_verdict_is_kept(
+    make_project: Callable[..., Project], says, tiny_disk: Path
+) -> None:
+    project = make_project(
+        {"train.py": TRAIN, "fill.py": FILL, ".gitignore": "*.bin\nmodel.txt\n"}, name="disk/project"
+    )
+    project.reproof(*RUN, "--", "python", "train.py", expect=0)
+    project.shell("python fill.py")
+    full = says(
+        "disk_full_for_the_verdict", project.reproof("verify", expect=0)
+    )  # it is a verdict all the same
+    assert "repeated" in full.out
 
 
 def test_disk_that_is_full_before_the_start(

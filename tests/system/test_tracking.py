@@ -371,3 +371,20 @@ def check_that_others_wait(project: Project, database: Path, with_2: dict[str, s
     assert project.reproof("sync", expect=2).out == "0 pushed, 1 still waiting\n"
     assert contents(database.parent) == before
     assert project.reproof("sync", expect=0, **with_2).out == "1 pushed, 0 still waiting\n"
+
+
+def test_a_project_without_mlflow_is_tracked_by_ours(
+    make_project: Callable[..., Project], store: Path
+) -> None:
+    environment = f"python: '{sys.version_info[0]}.{sys.version_info[1]}'\ndependencies:\n  - six==1.17.0\n"
+    files = {"MLproject": MAIN.replace("name: small", "name: small\npython_env: python_env.yaml")}
+    files |= {"python_env.yaml": environment, "train.py": "import six\nopen('model.txt', 'w').write('x')\n"}
+    files[".gitignore"] = IGNORED
+    project = make_project(files)
+    project.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}"
+    project.reproof("run", expect=0)
+    assert {item["name"] for item in project.record()["environment"]["distributions"]} == {"six"}
+    assert project.verify(expect=0)["word"] == "reproduced"
+    (run,) = runs_in(project, f"sqlite:///{store}")
+    assert run["tags"]["reproof.verdict"] == "reproduced"
+    assert run["artifacts"]["reproof/record.json"] == project.records()[-1].read_text()

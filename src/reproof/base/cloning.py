@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -196,8 +197,12 @@ def _fetch_commit(source: Path, target: Path, commit: str) -> None:
         return
     raise ProjectError(
         f"commit `{commit}` is not in `{source}`",
-        hint=f"run `git -C {source} fetch --all`",
+        hint=_fetch(source) if source.is_dir() and remote_address(source) else None,
     )
+
+
+def _fetch(source: Path) -> str:
+    return f"run `git -C {shlex.quote(str(source))} fetch --all`"
 
 
 def _has(repository: Path, commit: str) -> bool:

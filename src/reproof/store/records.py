@@ -195,7 +195,7 @@ class RecordStore:
         while True:
             place = self._records / f"{identity}.verdict-{number}.json"
             temporary = place.with_suffix(f".{os.getpid()}")
-            self._write(temporary, data)
+            self._write(temporary, data, shown=place)
             try:
                 os.link(temporary, place)  # fails where another process was first
             except FileExistsError:
@@ -308,13 +308,13 @@ class RecordStore:
             hint=f"did you mean `{meant}`? `reproof list` shows all" if meant else "`reproof list` shows all",
         )
 
-    def _write(self, place: Path, data: bytes) -> None:
+    def _write(self, place: Path, data: bytes, shown: Path | None = None) -> None:
         try:
             write_atomic(place, data)
         except OSError as error:
             full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
             raise StoreError(
-                f"cannot write `{place}`",
+                f"cannot write `{shown or place}`",
                 details=[("size", f"{len(data)} bytes"), ("reason", error.strerror or str(error))],
                 hint=f"`df -h {self.folder.parent}` shows how full it is" if full else None,
             ) from error

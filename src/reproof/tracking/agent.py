@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ def finish_by_agent(finish: Finish, access: Access) -> Finished:
     Raises:
         TrackingError: The run is not in the store, or holds another record.
     """
+    address = access.address
     try:
-        fitting, why_not = _fitting(access)
+        schema = sqlite.schema_of(address.path) if address.kind == "sqlite" and address.path else None
     except TrackingError as error:
         return _deferred(finish, error.message)
-    reasons = list(why_not)
-    for installation in fitting:
+    reasons: list[str] = []
+    for installation in _fitting(access, schema, reasons):
         answer = run_agent(installation, access, {"action": "finish", "finish": _plain(finish)})
         run_id = answer.get("run_id")
         if answer["status"] == "written":
@@ -97,21 +99,17 @@ def _ask(
     return answer
 
 
-def _fitting(access: Access) -> tuple[list[Installation], list[str]]:
-    """Interpreters whose MLflow may open the store, in order, and why the others may not."""
-    address = access.address
-    schema = sqlite.schema_of(address.path) if address.kind == "sqlite" and address.path else None
-    fitting, reasons = [], []
+def _fitting(access: Access, schema: str | None, reasons: list[str]) -> Iterator[Installation]:
+    """Interpreters whose MLflow may open the store, one by one; why others may not goes to `reasons`."""
     for python in dict.fromkeys(access.interpreters):
         found = find_installation(python)
         if found is None:
             continue
         problem = _problem(found, access, schema)
         if problem is None:
-            fitting.append(found)
+            yield found
         else:
             reasons.append(f"mlflow {found.version} of `{python}` {problem}")
-    return fitting, reasons
 
 
 def _problem(found: Installation, access: Access, schema: str | None) -> str | None:

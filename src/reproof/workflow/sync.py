@@ -15,7 +15,7 @@ from reproof.tracking.address import parse, resolve
 from reproof.tracking.finish import finish
 from reproof.tracking.sync import Pending, done, pending
 from reproof.tracking.values import Access
-from reproof.workflow.cached import interpreters_with
+from reproof.workflow.cached import mlflow_interpreters
 
 
 def sync(emit: Emit = silent, *, directory: Path | None = None) -> tuple[int, int]:
@@ -60,10 +60,8 @@ def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
 
 
 def _interpreters() -> tuple[Path, ...]:
-    """Where a fitting MLflow may be: the environments that reproof made, then the active one."""
-    found = list(interpreters_with("mlflow"))
+    """Where a fitting MLflow may be: the active environment first."""
     try:
-        found.append(find_local_python())
+        return mlflow_interpreters(find_local_python())
     except EnvironmentBuildError:
-        pass
-    return tuple(found)
+        return mlflow_interpreters()

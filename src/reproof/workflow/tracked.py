@@ -21,6 +21,7 @@ from reproof.tracking.finish import finish
 from reproof.tracking.installation import find_installation
 from reproof.tracking.sync import write_pending
 from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish
+from reproof.workflow.cached import mlflow_interpreters
 from reproof.workflow.datasets import datasets_of, sampled_datasets
 from reproof.workflow.prepare import Prepared
 
@@ -74,7 +75,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
         enabled: Whether anything is written by us.
         directory: The project's folder.
         pending: Folder for what waits.
-        interpreters: Programs that may have a fitting MLflow.
+        interpreters: The project's own, where it has MLflow.
     """
 
     address: Address | None
@@ -144,7 +145,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
             address=address,
             environment=dict(os.environ),
             directory=self.directory,
-            interpreters=self.interpreters,
+            interpreters=mlflow_interpreters(*self.interpreters),
         )
 
     def _wants_run(self, record: Record, address: Address) -> bool:

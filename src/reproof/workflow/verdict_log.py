@@ -12,6 +12,7 @@ from reproof.report import render_verdict
 from reproof.store.records import Found, RecordStore
 from reproof.tracking.address import parse, resolve
 from reproof.tracking.values import Access, Finish
+from reproof.workflow.cached import mlflow_interpreters
 from reproof.workflow.lookup import Place
 from reproof.workflow.tracked import write_or_keep
 
@@ -52,7 +53,10 @@ def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path, emit
     named = resolve(None, os.environ, place.top)
     address = named if named.uri == wanted.uri else parse(wanted.uri, place.top)
     access = Access(
-        address=address, environment=dict(os.environ), directory=place.top, interpreters=(python,)
+        address=address,
+        environment=dict(os.environ),
+        directory=place.top,
+        interpreters=mlflow_interpreters(python),
     )
     outcome = write_or_keep(wanted, access, place.own / "pending")
     emit(Event(kind="finish", subject="tracking"))
