@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from reproof.base.files import write_atomic
 from reproof.errors import StoreError
 
 #: Name of the folder at the top of the user's repository.
@@ -35,8 +36,7 @@ def own_folder(top: Path) -> Path:
     folder = top / FOLDER
     try:
         if not (folder / ".gitignore").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+            write_atomic(folder / ".gitignore", b"*\n", durable=False)
     except OSError as error:
         raise StoreError(
             f"cannot write `{folder}`", details=[("reason", error.strerror or str(error))]
