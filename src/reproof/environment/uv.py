@@ -60,7 +60,8 @@ def uv_environment(**changes: str) -> dict[str, str]:
         if (not name.startswith("UV_") or _KEPT.fullmatch(name))
         and name not in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME")
     }
-    env.update(UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", NO_COLOR="1", **changes)
+    # COLUMNS: uv breaks its lines at the width of a terminal, also where there is none
+    env.update(UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1", NO_COLOR="1", COLUMNS="1000", **changes)
     return env
 
 
