@@ -335,7 +335,8 @@ def _age(summary: Summary) -> tuple[str, int]:
 
 def _modified(place: Path) -> str:
     try:
-        return datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        changed = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+        return changed.isoformat(timespec="milliseconds").replace("+00:00", "Z")  # as records have it
     except OSError:
         return ""
 
