@@ -564,6 +564,14 @@ def test_store_that_is_none(small: Project, says) -> None:
     cured(small, refused, *command)
 
 
+@pytest.mark.needs("mlflow")
+def test_store_with_a_misspelled_scheme(small: Project, says) -> None:
+    command = ("run", "--env-manager", "local", "--tracking-uri", "sqllite:///runs.db")
+    refused = says("misspelled_scheme", small.reproof(*command, expect=125))
+    cured(small, refused, *command)
+    assert (small.folder / "runs.db").exists()
+
+
 TRACKED = """
 import pathlib, sys, time
 import mlflow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from reproof.tracking.values import Access, Run
 if TYPE_CHECKING:
     from reproof.tracking.rest import RestClient
 
+_SCHEMES = ("http", "https", "sqlite", "file", "postgresql", "mysql", "mssql", "databricks")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 
 
@@ -31,6 +33,19 @@ def check(access: Access) -> None:
         _client(access).check()
     elif address.kind == "sqlite" and address.path is not None:
         sqlite.schema_of(address.path)
+    elif address.kind == "other":
+        _check_scheme(address.uri)
+
+
+def _check_scheme(uri: str) -> None:
+    """Refuse a scheme that is nearly one of MLflow's own; all others may be a plugin's."""
+    scheme = uri.partition(":")[0].lower()
+    close = difflib.get_close_matches(scheme, _SCHEMES, 1, 0.8)
+    if close and close[0] != scheme:
+        raise TrackingError(
+            f"cannot use the MLflow store `{uri}`: MLflow has no scheme `{scheme}`",
+            hint=f"pass `--tracking-uri {close[0]}{uri[len(scheme) :]}`",
+        )
 
 
 def find_run(access: Access, prefix: str) -> Run:

@@ -184,11 +184,10 @@ def open_tracker(prepared: Prepared, option: str | None, *, enabled: bool) -> Tr
         try:
             lookup.check(tracker.access(tracker.address))
         except TrackingError as error:
-            without = "pass `--no-log` to go on without it"
             raise TrackingError(
                 error.message,
                 details=error.details,
-                hint=f"{error.hint}, or {without}" if error.hint else without,
+                hint=", or ".join(filter(None, (error.hint, "pass `--no-log` to go on without it"))),
             ) from error
     return tracker
 
