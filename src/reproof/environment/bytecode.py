@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from reproof.base.programs import call
 from reproof.environment.installed import max_workers
 from reproof.environment.values import Environment
+
+_FEWEST = 50  # files that are worth an interpreter of their own
 
 
 def imported_sources(environment: Environment) -> tuple[str, ...]:
@@ -45,22 +49,17 @@ def compile_sources(environment: Environment, sources: Iterable[str]) -> None:
         for name in sources
         if (environment.site_packages / name).is_file()
     ]
-    if not wanted:
-        return
+    # compileall's own `-j` is for folders: a list of files it compiles one after the other.
+    count = min(max_workers(), -(-len(wanted) // _FEWEST))
+    if count:
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(partial(_compile, environment), [wanted[start::count] for start in range(count)]))
+
+
+def _compile(environment: Environment, paths: list[str]) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "REPROOF_"))}
-    command = [
-        str(environment.python),
-        "-I",
-        "-S",
-        "-m",
-        "compileall",
-        "-q",
-        "-j",
-        str(max_workers()),
-        "-i",
-        "-",
-    ]
-    call(command, cwd=Path("/"), env=env, stdin="\n".join(wanted).encode())
+    command = [str(environment.python), "-I", "-S", "-m", "compileall", "-q", "-i", "-"]
+    call(command, cwd=Path("/"), env=env, stdin="\n".join(paths).encode())
 
 
 def _sources_in(cache: str) -> list[str]:
