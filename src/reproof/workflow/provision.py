@@ -160,7 +160,7 @@ def provide_again(original: Original, emit: Emit) -> Provision:
         offline=original.offline,
     )
     environment = create(request, original.target, emit)
-    _warm(request, environment)
+    _warm(request, environment, emit)
     _require_same(section.distributions, environment.distributions)
     return Provision(
         environment=environment,
@@ -176,17 +176,22 @@ def provide_again(original: Original, emit: Emit) -> Provision:
     )
 
 
-def _warm(request: EnvironmentRequest, environment: Environment) -> None:
-    """Compile, on all cores, what earlier runs in the cached environment imported: the re-run is not slower then.
+def _warm(request: EnvironmentRequest, environment: Environment, emit: Emit) -> None:
+    """Compile, on all cores, what earlier runs in the cached environment imported.
 
-    It takes as much CPU as compiling at import does, and that only on one core.
+    The re-run would compile it too, but on one core, and within the time that is compared to the
+    recorded run's.
     """
     try:
         cached = find_cached(request)
         sources = imported_sources(cached) if cached is not None else ()
     except OSError:  # removed or replaced in the meantime
         return
-    compile_sources(environment, sources)
+    if sources:
+        message = f"compiling {len(sources):,} modules"
+        emit(Event(kind="start", subject="bytecode", message=message))
+        compile_sources(environment, sources)
+        emit(Event(kind="finish", subject="bytecode", message=message))
 
 
 def _provide_local(python: Path, folder: Path) -> Provision:
