@@ -193,7 +193,7 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             attention=Attention(timeout=plan.timeout, sweep=True),
             origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
             seed=record.randomness.seed,
-            tracking=_tracking(room, number),
+            tracking=_tracking(room, number, emit),
             max_kept_bytes=plan.settings.max_kept_bytes,
             declared_products=declared_products(plan.settings, record.project.subdirectory),
             environment=room.provision.prefixes,
@@ -254,7 +254,7 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
     return Recipe(argv=argv, env=env, cwd=str(_project(room.plan, room.folder)))
 
 
-def _tracking(room: Room, number: int) -> dict[str, str]:
+def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
     """Variables that lead MLflow to a store of this re-run's own."""
     packages = {item.name: item.version for item in room.provision.section.distributions}
     if "mlflow" not in packages and "mlflow-skinny" not in packages:
@@ -262,7 +262,10 @@ def _tracking(room: Room, number: int) -> dict[str, str]:
     folder = room.folder / "mlflow" / str(number)
     folder.mkdir()
     found = packages.get("mlflow") or packages["mlflow-skinny"]
+    # Seconds, when it is the first time for this MLflow.
+    emit(Event(kind="start", subject="store", message="laying out an MLflow store for the re-run"))
     uri = prepare_store(room.provision.environment.python, found, folder / "mlflow.db")
+    emit(Event(kind="finish", subject="store"))
     variables = {**room_environment(uri), "REPROOF_ROOM": str(room.folder)}
     section = room.plan.record.project
     if section.experiment:
