@@ -53,8 +53,8 @@ bench name="overhead" *arguments: install-test
 # write the requirements files anew, with hashes
 [group('environment')]
 lock *arguments:
-    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} pyproject.toml requirements/test.in --output-file requirements/test.txt
-    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} pyproject.toml --constraint requirements/test.txt --output-file requirements/runtime.txt
+    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} --extra statistics pyproject.toml requirements/test.in --output-file requirements/test.txt
+    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} --extra statistics pyproject.toml --constraint requirements/test.txt --output-file requirements/runtime.txt
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/frameworks.in --constraint requirements/test.txt --output-file requirements/frameworks.txt
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/build.in --constraint requirements/test.txt --output-file requirements/build.txt
 
