@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -76,7 +77,9 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """A furnished room.
 
     Attributes:
-        folder: Everything of the room is below it.
+        folder: Everything of the room is below it, but for its TMPDIR.
+        temporary: TMPDIR of the re-runs: in the system's own, because its path must be short. The address of a
+            Unix socket has at most 107 bytes, and a program whose sockets have none left waits for ever.
         plan: What it was made from.
         provision: Its environment.
         choice: Its isolation, as it could be had.
@@ -84,6 +87,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     folder: Path
+    temporary: Path
     plan: Plan
     provision: Provision
     choice: Choice
@@ -107,15 +111,17 @@ def clean_room(plan: Plan, *, keep: bool, emit: Emit) -> Iterator[Room]:
     """
     folder = cache_directory() / "rooms" / secrets.token_hex(6)
     folder.mkdir(parents=True, mode=0o700)
+    temporary = Path(tempfile.mkdtemp(prefix="reproof-"))
     try:
-        yield _furnish(plan, folder, emit)
+        yield _furnish(plan, folder, temporary, emit)
     finally:
         if not keep:
             remove_tree(folder)
+            remove_tree(temporary)
 
 
-def _furnish(plan: Plan, folder: Path, emit: Emit) -> Room:
-    for name in ("home", "tmp", "mlflow", "store"):
+def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
+    for name in ("home", "mlflow", "store"):
         (folder / name).mkdir()
     restored = lay_out(plan, folder, emit)
     emit(Event(kind="start", subject="environment", message="making the environment from the lock"))
@@ -134,13 +140,14 @@ def _furnish(plan: Plan, folder: Path, emit: Emit) -> Room:
     )
     emit(Event(kind="finish", subject="environment"))
     confinement = Confinement(
-        writable=(folder,),
+        writable=(folder, temporary),
         read_only=visible([*provision.prefixes, *restored.in_place]),
         network=plan.settings.network,
         devices=tuple(sorted(Path("/dev").glob("nvidia*"))),
     )
     return Room(
         folder=folder,
+        temporary=temporary,
         plan=plan,
         provision=provision,
         choice=choose(plan.isolation, confinement),
@@ -197,7 +204,7 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             max_kept_bytes=plan.settings.max_kept_bytes,
             declared_products=declared_products(plan.settings, record.project.subdirectory),
             environment=room.provision.prefixes,
-            ignored=(folder / "mlflow", folder / "tmp"),
+            ignored=(folder / "mlflow", room.temporary),
             guarded=(plan.source,),
             title="re-running the recorded command",
         ),
@@ -242,7 +249,7 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
         room.plan.record.environment.variables,
         scripts=[room.provision.scripts],
         home=room.folder / "home",
-        temporary=room.folder / "tmp",
+        temporary=room.temporary,
         more=[name for name in room.plan.record.environment.variables if name not in NOT_REPLAYED],
     )
     env = {name: naming.expand_in(value) for name, value in env.items()}
