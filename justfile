@@ -23,7 +23,7 @@ install-frameworks: install-test
 _environment requirements:
     test -x {{python}} || uv venv --quiet --python '>=3.11,<3.14' .venv
     uv pip install --quiet --python {{python}} --require-hashes --requirement {{requirements}}
-    uv pip install --quiet --python {{python}} --require-hashes --requirement requirements/build.txt
+    uv pip install --quiet --python {{python}} --require-hashes --requirement constraints.txt
     uv pip install --quiet --python {{python}} --no-deps --no-build-isolation --editable .
 
 # the whole loop on a real project: write it, run and record, re-create, compare
@@ -56,21 +56,25 @@ lock *arguments:
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} --extra statistics pyproject.toml requirements/test.in --output-file requirements/test.txt
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} --extra statistics pyproject.toml --constraint requirements/test.txt --output-file requirements/runtime.txt
     uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/frameworks.in --constraint requirements/test.txt --output-file requirements/frameworks.txt
-    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/build.in --constraint requirements/test.txt --output-file requirements/build.txt
+    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 {{arguments}} requirements/build.in --constraint requirements/test.txt --output-file constraints.txt
 
-# build the wheel with every build requirement hash-locked
+# build the wheel: what builds it is locked by hashes, and the same commit gives the same bytes
 [group('package')]
-package: clean-build package-build
+package constraints="constraints.txt": (package-build constraints)
 
-# the build requirements with hashes
+# lock what building needs (the backend and all that it needs), with hashes; what is locked stays
 [group('package')]
-package-constraints constraints="requirements/build.txt":
-    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 requirements/build.in --output-file {{constraints}}
+package-constraints constraints="constraints.txt":
+    uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 requirements/build.in --output-file={{constraints}}
 
-# build the wheel under hash-locked constraints
+# build the wheel with exactly what the constraints lock
 [group('package')]
-package-build constraints="requirements/build.txt":
-    uv build --quiet --build-constraint={{constraints}} --require-hashes --wheel
+package-build constraints="constraints.txt": clean-build (_package-constraints constraints)
+    umask 022 && SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" PYTHONHASHSEED=0 TZ=UTC LC_ALL=C.UTF-8 \
+        uv build --build-constraint={{constraints}} --require-hashes --wheel
+
+_package-constraints constraints:
+    test -s {{constraints}} || {{just_executable()}} package-constraints {{constraints}}
 
 # remove what a build left
 [group('package')]

@@ -46,7 +46,7 @@ COMMITTED = [
     "justfile",
     "pyproject.toml",
     "python_env.yaml",
-    "requirements-build.txt",
+    "constraints.txt",
     "requirements-check.txt",
     "requirements.txt",
     "src/bikes/__init__.py",
@@ -190,7 +190,7 @@ def test_every_column_is_described(project: Path) -> None:
     assert described == [name.strip('"') for name in header.split(",")]
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-check.txt", "requirements-build.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-check.txt", "constraints.txt"])
 def test_locks_have_hashes_and_no_addresses(project: Path, name: str) -> None:
     text = (project / name).read_text()
     assert "://" not in text
@@ -208,7 +208,7 @@ def test_locks_fit_what_is_declared(project: Path) -> None:
     for name, words in {
         "requirements.txt": document["project"]["dependencies"],
         "requirements-check.txt": groups["check"],
-        "requirements-build.txt": groups["build"],
+        "constraints.txt": groups["build"],
     }.items():
         pinned = set(re.findall(r"^([a-z0-9-]+)==", (project / name).read_text(), re.MULTILINE))
         assert {re.match(r"[a-z0-9-]+", word)[0] for word in words} <= pinned, name
