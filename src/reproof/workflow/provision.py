@@ -116,7 +116,7 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
         store: Holds the lock.
         naming: Finds the interpreter of a user's own environment again.
         folder: The project's folder in the room.
-        target: Where the room's environment is to be.
+        target: Where the room's environment is to be; None for the one that is cached for the lock.
         offline: Take packages from the cache alone.
         groups: Dependency groups that the project names.
         extras: Extras that the project names.
@@ -126,7 +126,7 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
     store: DirectoryStore
     naming: Naming
     folder: Path
-    target: Path
+    target: Path | None
     offline: bool = False
     groups: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
@@ -160,7 +160,8 @@ def provide_again(original: Original, emit: Emit) -> Provision:
         offline=original.offline,
     )
     environment = create(request, original.target, emit)
-    _warm(request, environment, emit)
+    if original.target is not None:
+        _warm(request, environment, emit)
     _require_same(section.distributions, environment.distributions)
     return Provision(
         environment=environment,

@@ -61,6 +61,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         timeout: Seconds for one re-run.
         offline: Take packages from the cache alone.
         stores: Further folders to look for content in.
+        cached: Take the environment that is cached for the lock, checked as `run` does, instead of one of
+            the room's own: enough for what is not to prove that the run can be re-created.
+        rooms: Folder that the room is made in.
     """
 
     record: Record
@@ -71,6 +74,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     offline: bool = False
     stores: tuple[str, ...] = ()
+    cached: bool = False
+    rooms: Path | None = None
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +114,7 @@ def clean_room(plan: Plan, *, keep: bool, emit: Emit) -> Iterator[Room]:
         ProjectError: The repository does not have the commit.
         ExecutionError: The isolation that was asked for cannot be had.
     """
-    folder = cache_directory() / "rooms" / secrets.token_hex(6)
+    folder = (plan.rooms or cache_directory() / "rooms") / secrets.token_hex(6)
     folder.mkdir(parents=True, mode=0o700)
     temporary = Path(tempfile.mkdtemp(prefix="reproof-"))
     try:
@@ -131,7 +136,7 @@ def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
             store=plan.store,
             naming=Naming(top=str(plan.source), home=str(Path.home())),
             folder=_project(plan, folder),
-            target=folder / "environment",
+            target=None if plan.cached else folder / "environment",
             offline=plan.offline,
             groups=plan.settings.environment.groups,
             extras=plan.settings.environment.extras,

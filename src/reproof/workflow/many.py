@@ -1,0 +1,255 @@
+"""Many re-runs at once: the one place that hands them to workers, and gives back what came of each.
+
+Each task is carried out in a process of its own kind (or wherever the executor has its workers), in a
+clean room that nothing else uses. What has come back is told at once, so that whoever listens can keep
+it: when everything is ended half-way, only what was under way is done again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from reproof.errors import ExecutionError, ReproofError, UsageError
+from reproof.model.event import Emit, Event
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+#: How often a task is given out whose worker died under it.
+ATTEMPTS = 3
+_GRACE = 20.0  # seconds that a worker without a parent has for ending its re-run
+
+
+class Hands(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does the work.
+
+    Attributes:
+        count: Re-runs at the same time.
+        cluster: Address of a Dask scheduler, ``tcp://HOST:PORT``; None for processes of this machine.
+    """
+
+    count: int = 1
+    cluster: str | None = None
+
+
+class Batch(msgspec.Struct, Generic[Task, Result], frozen=True, kw_only=True):
+    """What is to be done.
+
+    Attributes:
+        tasks: By name. They, and what comes of them, travel between processes.
+        work: Does one task; a function of a module.
+        told: Called with the name, and the result or why there is none, as soon as it is known.
+        title: What the work is called while it goes on.
+        total: How many there are with those that were done before; None for those of `tasks`.
+    """
+
+    tasks: Mapping[str, Task]
+    work: Callable[[Task], Result]
+    told: Callable[[str, Result | ReproofError], None]
+    title: str
+    total: int | None = None
+
+
+def carry_out(batch: Batch[Task, Result], hands: Hands, emit: Emit) -> None:
+    """Do all tasks of a batch, `hands.count` at the same time, and tell each result.
+
+    A worker that dies takes nothing with it: what it did is given to another, at most three times. An
+    error of one task is told, and does not keep the others from being done.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what was under way is ended, what was told is kept.
+        ExecutionError: The cluster cannot be reached.
+        UsageError: The package for it is not installed.
+    """
+    waiting = deque(batch.tasks.items())
+    total = batch.total if batch.total is not None else len(waiting)
+    progress = _Progress(batch.title, total - len(waiting), total, emit)
+    attempts: Counter[str] = Counter()
+    progress.tell("start")
+    try:
+        while waiting:
+            with _executor(hands) as executor:
+                lost = _turns(executor, hands, batch, waiting, progress)
+            for name, task in reversed(lost):
+                attempts[name] += 1
+                if attempts[name] < ATTEMPTS:
+                    waiting.appendleft((name, task))
+                    continue
+                batch.told(name, _died(name))
+                progress.advance()
+    finally:
+        progress.tell("finish")
+
+
+def _turns(
+    executor: Executor,
+    hands: Hands,
+    batch: Batch[Task, Result],
+    waiting: deque[tuple[str, Task]],
+    progress: _Progress,
+) -> list[tuple[str, Task]]:
+    """Give out tasks until none is left, or the executor is broken.
+
+    Returns:
+        The tasks that were under way when it broke.
+    """
+    running: dict[Future[Result], tuple[str, Task]] = {}
+    lost: list[tuple[str, Task]] = []
+    try:
+        while (waiting and not lost) or running:
+            while waiting and not lost and len(running) < hands.count:
+                name, task = waiting.popleft()
+                try:
+                    running[executor.submit(attend, batch.work, task)] = name, task
+                except BrokenExecutor:  # while nobody looked; this one was not under way
+                    waiting.appendleft((name, task))
+                    if not running:
+                        return lost
+                    break
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                name, task = running.pop(future)
+                if _take(future, name, batch):
+                    progress.advance()
+                else:
+                    lost.append((name, task))
+    except BaseException:
+        for future in running:
+            future.cancel()
+        executor.shutdown(wait=True, cancel_futures=True)
+        raise
+    return lost
+
+
+def _take(future: Future[Result], name: str, batch: Batch[Task, Result]) -> bool:
+    """Tell what came of one task; False where its worker died."""
+    try:
+        batch.told(name, future.result())
+    except BrokenExecutor:
+        return False
+    except CancelledError as error:
+        raise KeyboardInterrupt from error
+    except ReproofError as error:
+        batch.told(name, error)
+    except Exception as error:
+        if type(error).__name__ == "KilledWorker":  # Dask's; it has tried again by itself
+            return False
+        raise
+    return True
+
+
+def _died(name: str) -> ExecutionError:
+    return ExecutionError(
+        f"the worker that carried out `{name}` died {ATTEMPTS} times",
+        hint="it may have run out of memory: pass a smaller `--jobs`",
+    )
+
+
+class _Progress:
+    """Counts what is done, and tells it."""
+
+    def __init__(self, title: str, done: int, total: int, emit: Emit) -> None:
+        self._title, self._done, self._total, self._emit = title, done, total, emit
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        self.tell("advance")
+
+    def tell(self, kind: Any) -> None:
+        self._emit(
+            Event(kind=kind, subject="re-runs", message=self._title, done=self._done, total=self._total)
+        )
+
+
+@contextmanager
+def _executor(hands: Hands) -> Iterator[Executor]:
+    if hands.cluster is not None:
+        with _dask(hands.cluster) as executor:
+            yield executor
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would take over locks that threads hold
+    with ProcessPoolExecutor(hands.count, mp_context=context, initializer=begin_worker) as executor:
+        yield executor
+
+
+@contextmanager
+def _dask(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError(
+            "re-runs on a cluster need Dask, which is not installed",
+            hint="run `pip install 'reproof[dask]'`",
+        ) from error
+    try:
+        client = Client(address, timeout=30, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ExecutionError(
+            f"cannot reach the Dask scheduler at `{address}`", details=[("reason", str(error))]
+        ) from error
+    with client, client.get_executor(pure=False, retries=ATTEMPTS - 1) as executor:
+        yield executor
+
+
+class _State:
+    """Of a worker: whether it is at work, and whether it is to end."""
+
+    busy = False
+    ending = False
+
+
+def attend(work: Callable[[Task], Result], task: Task) -> Result:
+    """In a worker: do one task; a signal that says to stop ends it as Ctrl-C does, and is nothing in between."""
+    if _State.ending:
+        raise KeyboardInterrupt
+    _State.busy = True
+    try:
+        return work(task)
+    finally:
+        _State.busy = False
+
+
+def begin_worker() -> None:
+    """In a worker of this machine: let go of a task when told to, and end with the process that started us."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is signal's
+    _State.ending = _State.ending or number == signal.SIGTERM
+    if _State.busy:
+        raise KeyboardInterrupt
+    if number == signal.SIGTERM:
+        os._exit(128 + number)
