@@ -32,13 +32,18 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="another project, its .reproof, or a DVC cache, to look for content in; repeatable",
 )
+@click.option(
+    "--tracking-uri",
+    help="MLflow server to find RUN on, where it was not recorded here  [default: MLFLOW_TRACKING_URI]",
+)
 @click.option("--no-log", is_flag=True, help="do not write the verdict to the MLflow run")
 @output()
 @shared
 def command(run: str, *, terminal: Terminal, output_format: str, output: Path | None, **options: Any) -> int:
     """Re-create RUN from its record alone, compare every result, and say whether it came out the same.
 
-    RUN is an MLflow run id, a record id, a unique prefix of either, `last`, or a record file.
+    RUN is an MLflow run id, a record id, a unique prefix of either, `last`, or a record file. A run of
+    another machine is found on the MLflow server; its code is cloned aside.
     """
     from reproof.cli.console import write_document
     from reproof.report import render_verdict

@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         pass_env: Names of variables whose values are recorded and handed to a re-run.
         max_kept_bytes: Size of all products of a run whose content is kept, in bytes.
         max_untracked_bytes: Size of all untracked files that are kept, in bytes.
+        max_uploaded_bytes: Size of all that goes into MLflow with a record, so that another machine can re-create
+            the run, in bytes.
         max_store_bytes: Size of the whole store from which `reproof store gc` warns; 0 for none.
         environment: What the environment is made with.
         policy: What counts as reproduced.
@@ -66,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pass_env: tuple[str, ...] = ()
     max_kept_bytes: int = 1024**3
     max_untracked_bytes: int = 50_000_000
+    max_uploaded_bytes: int = 100_000_000
     max_store_bytes: int = 0
     environment: EnvironmentSettings = EnvironmentSettings()
     policy: Policy = Policy()
@@ -139,6 +142,7 @@ class _Table:
             pass_env=self.variables("pass_env"),
             max_kept_bytes=self.size("max_kept_bytes", Settings().max_kept_bytes),
             max_untracked_bytes=self.size("max_untracked_bytes", Settings().max_untracked_bytes),
+            max_uploaded_bytes=self.size("max_uploaded_bytes", Settings().max_uploaded_bytes),
             max_store_bytes=self.size("max_store_bytes", 0),
             environment=self.table("environment").environment(),
             policy=self.table("compare").policy(),

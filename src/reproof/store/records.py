@@ -117,6 +117,18 @@ class RecordStore:
         (self._unfinished / f"{_safe(record.nonce)}.json").unlink(missing_ok=True)
         return identity
 
+    def adopt(self, data: bytes) -> Found:
+        """Keep a record that was written elsewhere, byte for byte.
+
+        Raises:
+            RecordError: It is damaged, or of another schema.
+            StoreError: It cannot be written.
+        """
+        decode_record(data, where="the record")
+        identity = record_id(data)
+        self._write(self._records / f"{identity}.json", data)
+        return self.read(identity)
+
     def read(self, identity: str) -> Found:
         """Read the record with this full id, and check that its bytes are those of the id.
 

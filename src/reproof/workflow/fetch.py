@@ -7,7 +7,7 @@ from the `.reproof` folder there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from reproof.base import git
@@ -18,6 +18,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.digest import Digest
 from reproof.model.record import Record
 from reproof.store.directory import DirectoryStore
+from reproof.workflow.enclosures import needed_content, useful_content
 
 
 def places_of(folders: Sequence[str]) -> tuple[str, ...]:
@@ -46,38 +47,19 @@ def fetch_content(record: Record, store: DirectoryStore, top: Path, places: Sequ
     if not git.git(top, "cat-file", "-e", f"{record.code.commit}^{{commit}}").ok:
         return  # nothing else matters then, and whoever clones it says so
     others = [DirectoryStore(Path(place)) for place in places if (Path(place) / "objects/b3").is_dir()]
-    for what, artifact in (*_needed(record), *_useful(record)):
+    lock = record.environment.lock
+    for what, artifact in (*needed_content(record), *(("", each) for each in useful_content(record))):
         digest = artifact.digest
         if digest is None or digest.algorithm != "blake3" or digest in store:
             continue
         if _copy(digest, others, store) or not what:
             continue
-        if artifact is not _lock(record) or not _take_from_commit(record, artifact, store, top):
+        if (
+            lock is None
+            or artifact is not lock.artifact
+            or not _take_from_commit(record, artifact, store, top)
+        ):
             raise _missing(what, artifact, [store, *others])
-
-
-def _needed(record: Record) -> Iterator[tuple[str, Artifact]]:
-    """Without these no room can be made; each with what it is."""
-    lock = _lock(record)
-    if lock is not None:
-        yield f"the lock of the recorded environment (`{lock.name}`)", lock
-    if record.code.patch is not None:
-        yield "the uncommitted changes of the recorded run", record.code.patch
-    for artifact in record.code.untracked:
-        if artifact.kind == "file":
-            yield f"`{artifact.name}`, which Git did not track", artifact
-
-
-def _useful(record: Record) -> Iterator[tuple[str, Artifact]]:
-    """Without these less can be said of what differs; materials may be found elsewhere."""
-    for artifact in (*record.materials, *record.products):
-        if artifact.kept:
-            yield "", artifact
-
-
-def _lock(record: Record) -> Artifact | None:
-    lock = record.environment.lock
-    return lock.artifact if lock is not None else None
 
 
 def _copy(digest: Digest, others: Sequence[DirectoryStore], store: DirectoryStore) -> bool:

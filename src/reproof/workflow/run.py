@@ -27,6 +27,7 @@ from reproof.model.record import Omission, RandomnessSection, Record, Tool
 from reproof.project.environment_files import EnvironmentSource, find_environment
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
+from reproof.workflow.enclosures import Enclosures, enclose
 from reproof.workflow.materials import CHANGED
 from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracking_names
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of, prepare
@@ -121,7 +122,13 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         evidence = observe(msgspec.structs.replace(setup, digesting=digesting), emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
     identity, trouble = _write(records, record)
-    tracked = tracker.finish(identity, record, evidence.logged.primary, emit)
+    shared = tracker.is_shared(evidence.logged.primary)
+    enclosed = (
+        enclose(record, prepared.store, prepared.top, prepared.settings.max_uploaded_bytes)
+        if shared
+        else Enclosures()
+    )
+    tracked = tracker.finish(identity, record, evidence.logged.primary, emit, enclosed.artifacts)
     if trouble is not None:
         raise trouble
     records.write_tracking(identity, tracked.facts())
@@ -136,6 +143,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
             *_problem(evidence),
             *_moved(record),
             *_advice(record, prepared),
+            *_only_here(enclosed),
             *_elsewhere(prepared, identity),
         ),
     )
@@ -324,6 +332,14 @@ def _moved(record: Record) -> Iterator[str]:
             yield f"`{omission.subject}`: {omission.reason}"
 
 
+def _only_here(enclosed: Enclosures) -> Iterator[str]:
+    """What another machine will miss when it verifies this run."""
+    if enclosed.left_out:
+        some = ", ".join(f"`{name}` ({reason})" for name, reason in enclosed.left_out[:3])
+        more = f" and {len(enclosed.left_out) - 3} more" if len(enclosed.left_out) > 3 else ""
+        yield f"not in MLflow, so only this machine can re-create the run: {some}{more}"
+
+
 def _elsewhere(prepared: Prepared, identity: str) -> Iterator[str]:
     """How to name a record that is not kept in the repository of the current folder."""
     here = Path.cwd().resolve()
@@ -334,7 +350,7 @@ def _elsewhere(prepared: Prepared, identity: str) -> Iterator[str]:
 
 def _advice(record: Record, prepared: Prepared) -> Iterator[str]:
     """One line for each outermost file or folder of data that no version names."""
-    loose = [each for each in record.materials if each.origin == "external"]
+    loose = [each for each in record.materials if each.origin == "external" and not each.is_web]
     loose = [each for each in loose if each.digest is None or each.digest not in prepared.store]
     loose = [each for each in loose if not each.name.startswith(("/", "$"))]
     committed = prepared.code.committed if loose else ()

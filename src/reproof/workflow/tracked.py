@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,23 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
             variables["REPROOF_RUN_NAME"] = prepared.project.run_name
         return variables
 
-    def finish(self, identity: str, record: Record, primary: RunOpened | None, emit: Emit) -> Tracked:
+    def is_shared(self, primary: RunOpened | None) -> bool:
+        """Whether other machines may read the store."""
+        address = self._address_of(primary)
+        return self.enabled and address is not None and address.kind not in ("sqlite", "file")
+
+    def finish(
+        self,
+        identity: str,
+        record: Record,
+        primary: RunOpened | None,
+        emit: Emit,
+        enclosed: Mapping[str, bytes] | None = None,
+    ) -> Tracked:
         """Add the record, tags and parameters to the run; make a run where the code made none.
 
-        A store that cannot be written now is no failure: what is to be written is kept.
+        A store that cannot be written now is no failure: what is to be written is kept. `enclosed`
+        are artifacts beside the record.
         """
         address = self._address_of(primary)
         if not self.enabled or address is None or (primary is None and not self._wants_run(record, address)):
@@ -131,7 +145,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
             started=_milliseconds(record.byproducts.started),
             parameters=record.project.parameters,
             tags=_last_tags(identity, record),
-            artifacts={RECORD_ARTIFACT: encode(record)},
+            artifacts={RECORD_ARTIFACT: encode(record), **(enclosed or {})},
             inputs=datasets_of(record),
         )
         tracked = write_or_keep(wanted, self.access(address), self.pending)

@@ -25,7 +25,8 @@ from reproof.workflow.conditions import Circumstances, list_conditions
 from reproof.workflow.earlier_runs import require_none
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Judgement, Side, judge
-from reproof.workflow.lookup import find_record, place_of
+from reproof.workflow.lookup import place_of
+from reproof.workflow.remote_runs import find_anywhere
 from reproof.workflow.room import Plan, Room, clean_room, rerun
 from reproof.workflow.run import now
 from reproof.workflow.verdict_log import log_verdict
@@ -55,6 +56,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
         offline: Take packages from the cache alone.
         stores: Further folders to look for content in.
         log: Write the verdict to the MLflow run.
+        tracking_uri: MLflow store to look for runs in that are not of this project; MLFLOW_TRACKING_URI when None.
     """
 
     accept: str | None = None
@@ -67,6 +69,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     stores: tuple[str, ...] = ()
     log: bool = True
+    tracking_uri: str | None = None
 
 
 class _Rerun(msgspec.Struct, frozen=True):
@@ -92,6 +95,7 @@ def verify(
 
     Args:
         reference: ``last``, a record id or MLflow run id or a beginning of one, or a record file.
+            A run that is not of this project is looked for in the MLflow store.
         options: What passes, how often, how isolated.
         emit: Told about the work.
 
@@ -105,7 +109,7 @@ def verify(
         ExecutionError: The isolation cannot be had.
     """
     chosen = options or VerifyOptions()
-    found = find_record(str(reference))
+    found = find_anywhere(str(reference), chosen.tracking_uri, emit)
     place = place_of(found)
     _require_finished(found)
     require_none(found.record)
