@@ -104,6 +104,19 @@ def read_mlproject(folder: Path) -> MLProject | None:
     return _parse(read_yaml(data, names[0]), data.decode("utf-8-sig"))
 
 
+def parse_mlproject(text: str, name: str = "MLproject") -> MLProject:
+    """What the text of an MLproject file says; see :func:`read_mlproject`.
+
+    Args:
+        text: Of the file, as a record holds it.
+        name: Of the file, for messages.
+
+    Raises:
+        ProjectError: It is wrong; line and key are named.
+    """
+    return _parse(read_yaml(text.encode(), name), text)
+
+
 def fields(command: str) -> list[str]:
     """The names in braces of a command, in order, those within format specifications included.
 

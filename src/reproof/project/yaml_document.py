@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -104,8 +104,13 @@ class Document(msgspec.Struct, frozen=True):
         return value
 
 
-def read_yaml(data: bytes, name: str) -> Document:
+def read_yaml(data: bytes, name: str, loader: Callable[[Any], Any] | None = None) -> Document:
     """Read one YAML document from the bytes of the file `name`.
+
+    Args:
+        data: UTF-8.
+        name: For messages.
+        loader: Makes another loader out of PyYAML's: for another version of YAML.
 
     Raises:
         ProjectError: Not UTF-8, not YAML, more than one document, a key that stands twice, or
@@ -115,13 +120,14 @@ def read_yaml(data: bytes, name: str) -> Document:
 
     try:
         text = data.decode("utf-8-sig")
-        loader = _loader(text)(text)
+        kind = _loader(text)
+        reader = (kind if loader is None else loader(kind))(text)
         try:
-            node = loader.get_single_node()
+            node = reader.get_single_node()
             lines: dict[Key, int] = {} if node is None else _locate(node, name)
-            value = None if node is None else loader.construct_document(node)
+            value = None if node is None else reader.construct_document(node)
         finally:
-            loader.dispose()
+            reader.dispose()
     except UnicodeDecodeError as error:
         raise ProjectError(f"`{name}` is not text in UTF-8", details=[("reason", str(error))]) from error
     except yaml.YAMLError as error:
