@@ -59,6 +59,19 @@ def compare_parameters(
     return found
 
 
+def last_values(metrics: Iterable[Metric]) -> dict[str, str]:
+    """The last value of each metric, by the name that rules know it by (``rmse``, ``run-1/rmse``).
+
+    Of several values at the last step the last one logged counts, as in MLflow.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    for metric in metrics:
+        name = _subject("", (metric.run, metric.key))[1:]
+        if name not in found or metric.step >= found[name][0]:
+            found[name] = metric.step, metric.value
+    return {name: value for name, (_, value) in found.items()}
+
+
 def number_of(value: str) -> float:
     """The number that a recorded value stands for, bit for bit.
 

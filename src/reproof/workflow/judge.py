@@ -113,6 +113,18 @@ def _compare_status(expected: Side, actual: Side) -> Difference:
 
 def _last_words(side: Side) -> tuple[Difference, ...]:
     """The end of what a re-run said when it ended otherwise: mostly the reason."""
+    return tuple(
+        Difference(subject=name, outcome=Outcome.DIFFERENT, summary=line, kind="log")
+        for name, line in _last_of_logs(side)
+    )
+
+
+def last_lines(side: Side) -> tuple[str, ...]:
+    """At most five lines: the end of what a run wrote to standard error, or else to standard output."""
+    return tuple(line for _, line in _last_of_logs(side))
+
+
+def _last_of_logs(side: Side) -> list[tuple[str, str]]:
     byproducts = side.record.byproducts
     for log in (byproducts.stderr, byproducts.stdout):
         if log is None or log.digest is None or not log.size:
@@ -121,12 +133,8 @@ def _last_words(side: Side) -> tuple[Difference, ...]:
             lines = side.store.get_bytes(log.digest)[-8192:].decode("utf-8", "replace").strip().splitlines()
         except StoreError:
             continue
-        return tuple(
-            Difference(subject=log.name, outcome=Outcome.DIFFERENT, summary=line, kind="log")
-            for line in lines[-5:]
-            if line.strip()
-        )
-    return ()
+        return [(log.name, line) for line in lines[-5:] if line.strip()]
+    return []
 
 
 class _Content(msgspec.Struct, frozen=True):
