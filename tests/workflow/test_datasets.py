@@ -164,3 +164,9 @@ def test_the_datasets_of_the_code_are_called_sampled() -> None:
     said = sampled_datasets(record(runs=(logged,)))
     assert said is not None
     assert said.startswith("bikes 635a2fbe: a label, not an identity")
+
+
+def test_what_came_from_the_web_has_the_digest_that_is_known() -> None:
+    found = only(Artifact(name="https://host/a.csv", digests={"sha256": "c" * 64}, origin="external"))
+    assert (found.name, found.digest) == ("https://host/a.csv", "sha256:" + "c" * 29)
+    assert found.tags["reproof.sha256"] == "c" * 64

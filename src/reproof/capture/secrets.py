@@ -61,6 +61,14 @@ _PAIRS = frozenset(
         ("ssh", "key"),
     }
 )
+#: Parameters of signed addresses, which are new for each request.
+_SIGNED = frozenset(
+    {
+        "awsaccesskeyid", "expires", "googleaccessid", "key", "key-pair-id", "policy", "se", "skoid", "sktid",
+        "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-security-token", "x-amz-signature",
+        "x-goog-credential", "x-goog-date", "x-goog-expires", "x-goog-signature",
+    }
+)  # fmt: skip
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 #: How the tokens of well-known providers begin, and forms that carry a secret wherever they stand.
@@ -93,6 +101,26 @@ def announces_secret(name: str) -> bool:
     """
     words = [part.lower() for part in _PART.findall(name)]
     return not _WORDS.isdisjoint(words) or not _PAIRS.isdisjoint(itertools.pairwise(words))
+
+
+def address_without_secrets(address: str) -> str:
+    """A web address without user, password and fragment, and without the values of secret parameters.
+
+    What other parameters say belongs to the name of the content: ``?year=2024&token=`` stays of
+    ``?year=2024&token=abc``.
+    """
+    address = address.partition("#")[0]
+    scheme, separator, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    path, mark, query = path.partition("?")
+    parts = [_without_value(part) for part in query.split("&")]
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}{mark}{'&'.join(parts)}"
+
+
+def _without_value(part: str) -> str:
+    name, equals, value = part.partition("=")
+    is_secret = announces_secret(name) or name.lower() in _SIGNED or contains_secret(f"?{part}")
+    return f"{name}{equals}" if is_secret or contains_secret(value) else part
 
 
 def contains_secret(text: str) -> bool:

@@ -21,7 +21,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         name: ``data/bikes.csv`` below the project; ``${HOME}/...`` or an absolute path outside;
-            ``mlflow/artifacts/plot.png`` or ``mlflow/models/NAME/MLmodel`` for what was logged.
+            ``mlflow/artifacts/plot.png`` or ``mlflow/models/NAME/MLmodel`` for what was logged;
+            an address of the web for what was read there.
         digests: Algorithm to value; ``blake3`` is the identity, ``md5`` stands beside it where
             DVC names the content. Empty when the content could not be read.
         size: Bytes; of a directory the sum of its files.
@@ -44,6 +45,11 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str | None = None
     kept: bool = False
     note: str | None = None
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it was read from an address of the web: there is no file of this name."""
+        return self.name.startswith(("http://", "https://"))
 
     @property
     def digest(self) -> Digest | None:

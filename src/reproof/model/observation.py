@@ -55,6 +55,21 @@ class Connected(Observation, frozen=True, kw_only=True, omit_defaults=True, tag=
     address: str
 
 
+class Fetched(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="url"):
+    """What an address of the web answered, as it came over the connection.
+
+    `url` is what was asked for first, without fragment; `part` the Content-Range of a part; `whole` is
+    false when it was not read to its end. `where` is the place in the user's code.
+    """
+
+    url: str
+    sha256: str = ""
+    size: int = 0
+    whole: bool = True
+    part: str = ""
+    where: str = ""
+
+
 class Started(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="spawn"):
     """A program was started: `argv`; `child` its process id where known."""
 
@@ -72,13 +87,31 @@ class Applied(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="a
 class Seeded(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="seeded"):
     """The user's code seeded a generator at `where` (``${PROJECT}/train.py:12``).
 
-    Through a package at its place `inside`, if that is not empty.
+    Through a package at its place `inside`, if that is not empty. `answer` is what the library said right
+    afterwards that its seed is, where it tells.
     """
 
     what: str
     where: str = ""
     value: str = ""
     inside: str = ""
+    answer: str = ""
+
+
+class Switched(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="switch"):
+    """A switch of a library was set to `value`: by the user's code at `where`, else by reproof."""
+
+    what: str
+    value: str = ""
+    where: str = ""
+    inside: str = ""
+
+
+class Answered(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="answer"):
+    """What a library said of itself at the end of a process."""
+
+    what: str
+    value: str = ""
 
 
 class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew"):
@@ -205,9 +238,12 @@ AnyObservation = (
     | Ended
     | Opened
     | Connected
+    | Fetched
     | Started
     | Applied
     | Seeded
+    | Switched
+    | Answered
     | Drew
     | Failed
     | RunOpened

@@ -9,6 +9,9 @@ import msgspec
 from reproof.model.record import Record
 from reproof.model.verdict import Condition
 from reproof.workflow.room import Room
+from reproof.workflow.web_reads import changed_addresses
+
+_NETWORK = "`network = true` in `[tool.reproof]` lets a re-run ask for it"
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +28,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
         if self.room.provision.used_again:
             found.append(self.room.provision.used_again)
         found += [f"data in its original place: {name}" for name in self.room.restored.used_again]
+        found += [f"data of the web: {name}" for name in changed_addresses(self.recorded, self.rerun)]
         found += [
             f"a process that could not be watched: {' '.join(process.argv) or process.pid}"
             for process in self.recorded.byproducts.processes
@@ -119,6 +123,15 @@ def _materials(circumstances: Circumstances) -> Iterator[Condition]:
     yield Condition("materials", "restored by digest", ", ".join(parts) or "none were read")
     for line in circumstances.used_again():
         yield Condition("used again", line)
+    for name, differs in changed_addresses(circumstances.recorded, circumstances.rerun).items():
+        if differs is None:
+            yield Condition(
+                "data of the web", "not read again", f"`{name}`, which the recorded run read; {_NETWORK}"
+            )
+        else:
+            yield Condition(
+                "data of the web", "other content than recorded" if differs else "the same", f"`{name}`"
+            )
     for line in restored.corrupted:
         yield Condition("corrupted object", line)
 

@@ -17,6 +17,7 @@ _CODE = (
     ".py", ".pyi", ".ipynb", ".sh", ".toml", ".lock", ".cfg", ".ini", ".yaml", ".yml", ".md", ".dvc", "MLproject",
 )  # fmt: skip
 _MOST = 200  # datasets of one run; more would bury the others in the display
+_LONGEST = 36
 _DIGITS = 32  # MLflow keeps 36 characters of a digest: `b3:` and 128 bits
 
 #: What MLflow's own digests of datasets are, for the tag that says so.
@@ -26,13 +27,14 @@ SAMPLED = "a label, not an identity: 32 bits of at most the first 10,000 rows or
 def datasets_of(record: Record) -> tuple[DatasetInput, ...]:
     """One dataset for each material that is data, one for each folder that DVC tracks.
 
-    The digest is ``b3:`` and the first 32 digits of BLAKE3 over the whole content; the complete
-    digests are tags. Of a folder it is that of the manifest of the files that were read.
+    The digest is ``b3:`` and the first 32 digits of BLAKE3 over the whole content (``sha256:`` of what
+    came from the web); the complete digests are tags. Of a folder it is that of the manifest of the files that were read.
     """
     alone: list[Artifact] = []
     folders: dict[str, list[Artifact]] = {}
     for artifact in record.materials:
-        if "blake3" not in artifact.digests or artifact.kind != "file" or _is_code(artifact):
+        is_known = "blake3" in artifact.digests or (artifact.is_web and artifact.digests)
+        if not is_known or artifact.kind != "file" or _is_code(artifact):
             continue
         folder = _folder(artifact)
         (alone if folder is None else folders.setdefault(folder, [])).append(artifact)
@@ -63,7 +65,10 @@ def _folder(artifact: Artifact) -> str | None:
 
 def _file(artifact: Artifact) -> DatasetInput:
     digests = {f"reproof.{name}": value for name, value in artifact.digests.items()}
-    return _dataset(artifact.name, artifact.digests["blake3"], [artifact], digests)
+    if "blake3" in artifact.digests:
+        return _dataset(artifact.name, f"b3:{artifact.digests['blake3'][:_DIGITS]}", [artifact], digests)
+    label = str(artifact.digest)[:_LONGEST]  # of what came from the web the process itself took a digest
+    return _dataset(artifact.name, label, [artifact], digests)
 
 
 def _many(folder: str, artifacts: list[Artifact]) -> DatasetInput:
@@ -78,15 +83,20 @@ def _many(folder: str, artifacts: list[Artifact]) -> DatasetInput:
         for artifact in artifacts
     ]
     value = identity(make_manifest(rows)).value
-    return _dataset(folder, value, artifacts, {"reproof.manifest": value, "reproof.files": str(len(rows))})
+    return _dataset(
+        folder,
+        f"b3:{value[:_DIGITS]}",
+        artifacts,
+        {"reproof.manifest": value, "reproof.files": str(len(rows))},
+    )
 
 
-def _dataset(name: str, value: str, artifacts: Iterable[Artifact], digests: dict[str, str]) -> DatasetInput:
+def _dataset(name: str, digest: str, artifacts: Iterable[Artifact], digests: dict[str, str]) -> DatasetInput:
     listed = list(artifacts)
     source = {"uri": name, **({"named_in": listed[0].source} if listed[0].source else {})}
     return DatasetInput(
         name=name[-500:],
-        digest=f"b3:{value[:_DIGITS]}",
+        digest=digest,
         source=json.dumps(source),
         profile=json.dumps({"size_bytes": sum(artifact.size for artifact in listed)}),
         tags={"mlflow.data.context": "material", "reproof.origin": listed[0].origin, **digests},

@@ -14,6 +14,7 @@ from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
 from reproof.capture import native, observations
 from reproof.capture.observations import Observations
+from reproof.capture.readings import readings
 from reproof.capture.tree import Tree, scan
 from reproof.capture.watch import Watch as NativeWatch
 from reproof.errors import StoreError
@@ -30,6 +31,7 @@ from reproof.workflow.earlier_runs import artifacts_read
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.materials import SYSTEM, Origins, Reads, digest_before, gather_materials
 from reproof.workflow.products import Keeping, gather_products
+from reproof.workflow.web_reads import web_materials
 
 
 class Attention(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         attention: How it is watched.
         origins: Where inputs are known to come from.
         seed: What is applied; None for nothing.
+        profile: Name of the determinism profile, for what is decided within the program.
+        profile_variables: What the profile sets in the environment.
         tracking: Variables for MLflow in the child.
         tracking_files: Names of what belongs to the tracking store.
         max_kept_bytes: Bytes of products that are kept.
@@ -80,6 +84,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     attention: Attention = Attention()
     origins: Origins = Origins()
     seed: int | None = None
+    profile: str = "off"
+    profile_variables: dict[str, str] = {}
     tracking: dict[str, str] = {}
     tracking_files: tuple[str, ...] = ()
     max_kept_bytes: int = 1 << 30
@@ -176,16 +182,22 @@ def _variables(setup: Setup) -> dict[str, str | None]:
         "REPROOF_ARTIFACT_LIMIT": str(setup.max_kept_bytes),
         "REPROOF_MLFLOW": "1",
         **setup.tracking,
-        **_seed_variables(setup.seed),
+        **_result_variables(setup),
+        "REPROOF_DETERMINISM": setup.profile,
+        "REPROOF_SET": " ".join(setup.profile_variables),
     }
     if setup.seed is not None:
         ours["REPROOF_SEED"] = str(setup.seed)
     return ours
 
 
-def _seed_variables(seed: int | None) -> dict[str, str]:
-    """The hash seed can only be set before an interpreter starts; it has 32 bits."""
-    return {} if seed is None else {"PYTHONHASHSEED": str(seed % 2**32)}
+def _result_variables(setup: Setup) -> dict[str, str]:
+    """What reproof sets and results may depend on, so that it is recorded.
+
+    The hash seed can only be set before an interpreter starts; it has 32 bits.
+    """
+    seed = {} if setup.seed is None else {"PYTHONHASHSEED": str(setup.seed % 2**32)}
+    return {**setup.profile_variables, **seed}
 
 
 def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
@@ -217,6 +229,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     )
     names = {artifact.name for artifact in products.artifacts}
     materials, unclear = gather_materials(reads, setup.origins, naming, names)
+    web, changed = web_materials(seen.lines, setup.tracking.values())
     stores = [str(naming.find_file(name)) for name in tracking_files]
     earlier = artifacts_read(reads.reported, stores, naming, seen.started)
     libraries = native.describe(
@@ -225,7 +238,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     return Evidence(
         execution=execution,
         interrupted=interrupted,
-        materials=(*materials, *earlier),
+        materials=(*materials, *earlier, *web),
         products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
         native=libraries,
@@ -233,7 +246,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         randomness=_randomness(setup, seen.lines),
         variables={
             name: naming.replace_in(value)
-            for name, value in {**setup.recipe.env, **_seed_variables(setup.seed)}.items()
+            for name, value in {**setup.recipe.env, **_result_variables(setup)}.items()
         },
         redirected=observations.redirected(seen.lines),
         omissions=(
@@ -242,6 +255,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
             *products.omissions,
             *_written_outside(setup, seen, tracking_files),
             *unclear,
+            *changed,
             *logged.omissions,
         ),
     )
@@ -350,4 +364,12 @@ def _log(setup: Setup, name: str) -> Artifact | None:
 
 def _randomness(setup: Setup, lines: Observations) -> RandomnessSection:
     applied, seeded, unseeded = observations.randomness(lines)
-    return RandomnessSection(seed=setup.seed, applied=applied, seeded=seeded, unseeded=unseeded)
+    return RandomnessSection(
+        seed=setup.seed,
+        profile=setup.profile,
+        variables=setup.profile_variables,
+        applied=applied,
+        seeded=seeded,
+        unseeded=unseeded,
+        readings=readings(lines),
+    )

@@ -78,6 +78,8 @@ def restore_materials(record: Record, sources: Sources, naming: Naming, emit: Em
     emit(Event(kind="finish", subject="materials"))
     counts: dict[str, int] = {}
     for artifact in record.materials:
+        if artifact.is_web:
+            continue
         counts[artifact.origin] = counts.get(artifact.origin, 0) + 1
     return Restored(counts=counts, in_place=in_place, used_again=used_again, corrupted=corrupted)
 
@@ -147,7 +149,7 @@ def _restore_external(
     used_again: list[str] = []
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
-        if artifact.origin != "external":
+        if artifact.origin != "external" or artifact.is_web:
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and artifact.digest is not None and artifact.digest in sources.store:
@@ -202,6 +204,8 @@ def _put(artifact: Artifact, target: Path, sources: Sources) -> None:
 def _check(record: Record, naming: Naming) -> None:
     """Digest every material in its place: what the re-run is about to read is what was recorded."""
     for artifact in record.materials:
+        if artifact.is_web:
+            continue
         path = naming.find_file(artifact.name)
         if not path.is_file():
             raise MaterialError(

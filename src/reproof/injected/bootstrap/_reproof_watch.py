@@ -36,6 +36,7 @@ _AWAITED = (
     ("tensorflow", "_reproof_random", "tensorflow"),
     ("multiprocessing.util", "_reproof_workers", "prepare"),
     ("multiprocess.util", "_reproof_workers", "prepare"),
+    ("http.client", "_reproof_web", "install"),
 )
 
 #: Different files that a process may note.
