@@ -166,15 +166,21 @@ def randomness(observations: Observations) -> tuple[tuple[str, ...], tuple[Draw,
     Generators that packages make for themselves while they are imported are left out.
     """
     applied = tuple(dict.fromkeys(line.what for line in observations.of(Applied)))
-    seeded: dict[tuple[str, str], list[str]] = {}
+    seeded: dict[tuple[str, str], list[Seeded]] = {}
     for line in observations.of(Seeded):
-        seeded.setdefault((_what(line), line.where), []).append(line.value)
+        seeded.setdefault((_what(line), line.where), []).append(line)
     drew = Counter((_what(line), line.where) for line in observations.of(Drew) if not line.importing)
     return (
         applied,
         tuple(
-            Draw(what=what, where=where, value=_some(values), count=len(values))
-            for (what, where), values in seeded.items()
+            Draw(
+                what=what,
+                where=where,
+                value=_some([line.value for line in told]),
+                count=len(told),
+                answer=_some([line.answer for line in told]),
+            )
+            for (what, where), told in seeded.items()
         ),
         tuple(Draw(what=what, where=where, count=count) for (what, where), count in drew.items()),
     )

@@ -9,6 +9,7 @@ import click
 
 from reproof.cli.options import Terminal, offline, shared, timeout
 from reproof.errors import UsageError
+from reproof.model.determinism import PROFILES
 
 
 class CommandAfterDashes(click.Command):
@@ -43,6 +44,11 @@ class CommandAfterDashes(click.Command):
 )
 @click.option("--revision", metavar="REV", help="a commit, branch or tag, run in a clone aside")
 @click.option("--seed", metavar="N|none", help="seed for the generators; a fresh one for each run by default")
+@click.option(
+    "--determinism",
+    type=click.Choice(PROFILES),
+    help="what is done beside the seed so that the run repeats  [default: default]",
+)
 @click.option(
     "--env-manager",
     type=click.Choice(["uv", "local"]),

@@ -44,6 +44,8 @@ ALLOWED = (
     "NCCL_*",
     "GLIBC_TUNABLES",
     "MALLOC_*",
+    "FLASH_ATTENTION_DETERMINISTIC",
+    "ATEN_*",
 )
 
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")

@@ -211,12 +211,37 @@ class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Draw(Section, frozen=True, kw_only=True, omit_defaults=True):
-    """A generator that was seeded, or a draw of entropy, at one place of the code."""
+    """A generator that was seeded, or a draw of entropy, at one place of the code.
+
+    Attributes:
+        what: The function that was called.
+        where: Place in the user's code.
+        count: How often it was told.
+        value: The seeds, where they are whole numbers.
+        answer: What the library said right afterwards that its seed is, where it tells.
+    """
 
     what: str
     where: str = ""
     count: int = 1
     value: str | None = None
+    answer: str | None = None
+
+
+class Reading(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """A switch of a library that decides whether, or where, a run repeats.
+
+    Attributes:
+        what: Its name, ``torch.backends.cudnn.benchmark``.
+        asked: What reproof, or at `where` the user's code, set it to; None when nobody did.
+        answer: What the library itself said at the end; None when it was not asked, or does not tell.
+        where: Place in the user's code that set it last; empty for none.
+    """
+
+    what: str
+    asked: str | None = None
+    answer: str | None = None
+    where: str = ""
 
 
 class RandomnessSection(Section, frozen=True, kw_only=True, omit_defaults=True):
@@ -225,7 +250,9 @@ class RandomnessSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         seed: Seed that reproof applied; None for `--seed none`.
         seed_source: ``option``, ``settings``, ``fresh``, ``record`` or ``none``.
-        profile: Name of the determinism profile.
+        profile: Name of the determinism profile; ``seeds`` before there were any.
+        variables: Variables that the profile set for the run; a re-run gets these very values.
+        readings: Switches of libraries: what was asked of them and what they answered.
         applied: What reproof seeded: ``PYTHONHASHSEED``, ``random``, ``numpy.random``.
         seeded: Seed calls of the user's own code.
         unseeded: Generators made without a seed.
@@ -234,6 +261,8 @@ class RandomnessSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     seed: int | None = None
     seed_source: str = "none"
     profile: str = "seeds"
+    variables: dict[str, str] = {}
+    readings: tuple[Reading, ...] = ()
     applied: tuple[str, ...] = ()
     seeded: tuple[Draw, ...] = ()
     unseeded: tuple[Draw, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from reproof.errors import ProjectError
+from reproof.model.determinism import PROFILES, Profile
 from reproof.model.difference import Outcome
 from reproof.model.policy import EXACT, Policy, Rule, Tolerance
 from reproof.project.yaml_document import closest, describe, listed
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seed: The seed of every run, ``"none"`` for none at all, None for a fresh one each time.
+        determinism: The profile of every run where the command line names none.
         experiment: MLflow experiment where the command line names none.
         products: Patterns of files, below the project, that are products even when unchanged.
         materials: Patterns of files that are inputs even when no process is seen to open them.
@@ -61,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     seed: int | Literal["none"] | None = None
+    determinism: Profile | None = None
     experiment: str | None = None
     products: tuple[str, ...] = ()
     materials: tuple[str, ...] = ()
@@ -135,6 +138,7 @@ class _Table:
         )
         return Settings(
             seed=self.seed(),
+            determinism=self.determinism(),
             experiment=self.text("experiment"),
             products=self.patterns("products"),
             materials=self.texts("materials") or (),
@@ -263,6 +267,18 @@ class _Table:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
             raise self.wrong("seed", 'must be a whole number from 0 to 4294967295 or "none"', value)
         return value
+
+    def determinism(self) -> Profile | None:
+        """A profile, None where none is named."""
+        value = self.value.get("determinism")
+        for profile in PROFILES:
+            if value == profile:
+                return profile
+        if value is not None:
+            close = closest(value, PROFILES) if isinstance(value, str) else None
+            hint = f"did you mean `{close}`?" if close else None
+            raise self.wrong("determinism", f"must be one of {listed(PROFILES)}", value, hint)
+        return None
 
     def size(self, key: str, default: int) -> int:
         """A number of bytes: ``1000``, ``"50 MB"``, ``"1 GiB"``."""

@@ -19,6 +19,7 @@ from reproof.capture.code import CapturedCode, capture_code
 from reproof.capture.secrets import announces_secret, contains_secret
 from reproof.errors import ProjectError, UsageError
 from reproof.model.artifact import Artifact
+from reproof.model.determinism import Profile
 from reproof.model.event import Emit, Event
 from reproof.model.record import CodeSection, Omission, ProjectSection
 from reproof.project.location import Location, locate
@@ -42,6 +43,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
         parameters: Values by name.
         revision: Commit, branch or tag, for a clone aside.
         seed: A number, ``none``, or None for the settings' or a fresh one.
+        determinism: A profile, or None for the settings' or ``default``.
         require_clean: Refuse uncommitted changes.
         experiment: MLflow experiment.
         run_name: Name of the MLflow run.
@@ -53,6 +55,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, str] = {}
     revision: str | None = None
     seed: int | str | None = None
+    determinism: Profile | None = None
     require_clean: bool = False
     experiment: str | None = None
     run_name: str | None = None
@@ -75,6 +78,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         origins: Where inputs come from.
         seed: What is applied; None for nothing.
         seed_source: Who decided.
+        profile: The determinism profile.
         omissions: What is known not to be captured.
     """
 
@@ -91,6 +95,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     origins: Origins
     seed: int | None
     seed_source: str
+    profile: Profile
     omissions: tuple[Omission, ...]
 
 
@@ -137,6 +142,7 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
         ),
         seed=seed,
         seed_source=source,
+        profile=wishes.determinism or settings.determinism or "default",
         omissions=code.omissions,
     )
 

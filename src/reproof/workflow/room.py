@@ -18,7 +18,8 @@ from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
 from reproof.capture import hardware
 from reproof.errors import InternalError
-from reproof.execute.bubblewrap import Confinement, visible
+from reproof.execute.bubblewrap import visible
+from reproof.execute.protocol import Confinement
 from reproof.execute.isolation import clean_environment
 from reproof.execute.select import Choice, Isolation, choose
 from reproof.model.artifact import Artifact
@@ -102,6 +103,16 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     def store(self) -> DirectoryStore:
         """Content of the re-runs."""
         return DirectoryStore(self.folder / "store")
+
+    @property
+    def top(self) -> Path:
+        """Top of the room's clone."""
+        return _top(self.plan, self.folder)
+
+    @property
+    def project(self) -> Path:
+        """The project's folder in it."""
+        return _project(self.plan, self.folder)
 
 
 @contextmanager
@@ -205,6 +216,8 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             attention=Attention(timeout=plan.timeout, sweep=True),
             origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
             seed=record.randomness.seed,
+            profile=record.randomness.profile,
+            profile_variables=record.randomness.variables,
             tracking=_tracking(room, number, emit),
             max_kept_bytes=plan.settings.max_kept_bytes,
             declared_products=declared_products(plan.settings, record.project.subdirectory),

@@ -21,6 +21,7 @@ from reproof.capture import hardware, variables
 from reproof.environment.values import LockSource
 from reproof.errors import EnvironmentBuildError, StoreError
 from reproof.execute.process import ProcessRunner
+from reproof.execute.profiles import variables as profile_variables
 from reproof.model.event import Emit, Event, silent
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, RandomnessSection, Record, Tool
@@ -119,7 +120,9 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     records.begin(draft)
     with _scratch() as scratch, cached_where_it_pays(prepared.own) as digesting:
         setup = _setup(options, prepared, provision, tracker, scratch)
-        evidence = observe(msgspec.structs.replace(setup, digesting=digesting), emit)
+        added = profile_variables(prepared.profile, setup.recipe.env, gpu=bool(draft.hardware.gpus))
+        setup = msgspec.structs.replace(setup, digesting=digesting, profile_variables=added)
+        evidence = observe(setup, emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
     identity, trouble = _write(records, record)
     shared = tracker.is_shared(evidence.logged.primary)
@@ -231,7 +234,9 @@ def _draft(prepared: Prepared, provision: Provision) -> Record:
         code=prepared.code_section,
         environment=provision.section,
         hardware=machine,
-        randomness=RandomnessSection(seed=prepared.seed, seed_source=prepared.seed_source),
+        randomness=RandomnessSection(
+            seed=prepared.seed, seed_source=prepared.seed_source, profile=prepared.profile
+        ),
         omissions=(
             *prepared.omissions,
             *omissions,
@@ -259,6 +264,7 @@ def _setup(
         attention=Attention(echo=options.echo, terminal=options.terminal, timeout=options.timeout),
         origins=prepared.origins,
         seed=prepared.seed,
+        profile=prepared.profile,
         tracking=tracker.variables(prepared),
         tracking_files=tracking_names(tracker.uri, naming),
         max_kept_bytes=prepared.settings.max_kept_bytes,
