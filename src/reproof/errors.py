@@ -9,6 +9,7 @@ ReproofError
 ├── ExecutionError          the command could not be started or watched
 ├── StoreError              content could not be kept or given back
 ├── TrackingError           the tracking server or store could not be used
+├── TrustError              a key, signature, log or bundle cannot be used or believed
 └── InternalError           a defect of reproof itself
 """
 
@@ -71,6 +72,10 @@ class StoreError(ReproofError):
 
 class TrackingError(ReproofError):
     """The MLflow server or store could not be read or written."""
+
+
+class TrustError(ReproofError):
+    """A key, a signature, the log or a bundle cannot be used, or not be believed."""
 
 
 class InternalError(ReproofError):
