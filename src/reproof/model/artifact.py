@@ -11,9 +11,10 @@ from reproof.model.digest import Digest
 Kind = Literal["file", "directory", "symlink"]
 
 #: Where an artifact's content comes from. Materials: `git` (in the commit), `dvc` (named by a
-#: .dvc file), `captured` (kept in our store), `external` (only at its place), `mlflow`.
+#: .dvc file), `captured` (kept in our store), `external` (only at its place), `mlflow`, `stage` (made
+#: by an earlier stage of the pipeline, and kept in our store).
 #: Products: `tree` (found by comparing the project before and after), `declared`, `dvc`, `mlflow`.
-Origin = Literal["git", "dvc", "captured", "external", "mlflow", "tree", "declared"]
+Origin = Literal["git", "dvc", "captured", "external", "mlflow", "tree", "declared", "stage"]
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from reproof.model.artifact import Artifact
+from reproof.model.stages import PipelineSection, StageSection
 
 SCHEMA = "reproof/record/1"
 
@@ -210,8 +211,37 @@ class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     gpu_driver: str | None = None
 
 
+#: Whether a draw of entropy repeats, and matters.
+Control = Literal["uncontrolled", "controlled", "harmless"]
+
+#: What is done about draws of entropy.
+Entropy = Literal["record", "control", "forbid"]
+
+
+class EntropyDraw(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """A draw of entropy, or the first use of a generator that the code had not seeded, at one place.
+
+    Attributes:
+        what: What was called: ``numpy.random.default_rng()``; through a package with its place.
+        where: Place in the user's code; empty where it is not known.
+        count: How often; at least, where a process was killed.
+        control: ``uncontrolled``, ``controlled`` (it repeats), or ``harmless``: names of temporary files,
+            identifiers, and whatever else reaches no result.
+        by: Under whose control: ``seed`` (reproof seeded the generator), ``stream`` (reproof gave it a
+            stream of its own), ``code`` (the code seeded it); of what is harmless the reason.
+        package: The package that drew, where it was not the user's code itself.
+    """
+
+    what: str
+    where: str = ""
+    count: int = 1
+    control: Control = "uncontrolled"
+    by: str = ""
+    package: str = ""
+
+
 class Draw(Section, frozen=True, kw_only=True, omit_defaults=True):
-    """A generator that was seeded, or a draw of entropy, at one place of the code.
+    """A generator that was seeded, at one place of the code.
 
     Attributes:
         what: The function that was called.
@@ -255,7 +285,8 @@ class RandomnessSection(Section, frozen=True, kw_only=True, omit_defaults=True):
         readings: Switches of libraries: what was asked of them and what they answered.
         applied: What reproof seeded: ``PYTHONHASHSEED``, ``random``, ``numpy.random``.
         seeded: Seed calls of the user's own code.
-        unseeded: Generators made without a seed.
+        unseeded: Draws of entropy, and first draws of generators that the code had not seeded.
+        entropy: What was done about them: ``record``, ``control`` (streams derived from the seed), ``forbid``.
     """
 
     seed: int | None = None
@@ -265,7 +296,8 @@ class RandomnessSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     readings: tuple[Reading, ...] = ()
     applied: tuple[str, ...] = ()
     seeded: tuple[Draw, ...] = ()
-    unseeded: tuple[Draw, ...] = ()
+    unseeded: tuple[EntropyDraw, ...] = ()
+    entropy: Entropy = "record"
 
 
 class Metric(Section, frozen=True, kw_only=True, omit_defaults=True):
@@ -347,6 +379,9 @@ class Record(Section, frozen=True, kw_only=True, omit_defaults=True, tag_field="
     Attributes:
         state: ``unfinished`` until the child has ended; ``interrupted`` after Ctrl-C.
         nonce: Random; two runs of the same thing never share a record id.
+        stage: Of the record of one stage of a pipeline.
+        pipeline: Of the record of a whole pipeline; materials are then what no stage makes, products
+            what all stages made.
     """
 
     tool: Tool
@@ -365,3 +400,5 @@ class Record(Section, frozen=True, kw_only=True, omit_defaults=True, tag_field="
     metrics: tuple[Metric, ...] = ()
     byproducts: Byproducts = Byproducts()
     omissions: tuple[Omission, ...] = ()
+    stage: StageSection | None = None
+    pipeline: PipelineSection | None = None

@@ -1,0 +1,101 @@
+"""What records say of pipelines: of a stage beside its run, and of a pipeline as a whole."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Immutable, defaults left out when written."""
+
+
+class StageContent(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """A dependency or output of a stage as dvc.lock names it.
+
+    Attributes:
+        path: As dvc.yaml writes it.
+        place: Below the top of the repository; absolute for what lies outside.
+        md5: DVC's id: MD5, with ``.dir`` for a folder's list.
+        size: Bytes in all.
+        nfiles: Number of files of a folder.
+        executable: The file's exec bit.
+        moved: The content after the stage had ended, where it was another (dependencies only).
+    """
+
+    path: str
+    place: str
+    md5: str
+    size: int = 0
+    nfiles: int | None = None
+    executable: bool = False
+    moved: str | None = None
+
+
+class Undeclared(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of the project that a stage read or wrote without saying so in dvc.yaml.
+
+    Attributes:
+        name: The file, or the folder that several such files are in.
+        access: ``read`` or ``written``.
+        maker: The stage that makes it, where another one does.
+        line: What to add to dvc.yaml, and where.
+    """
+
+    name: str
+    access: Literal["read", "written"]
+    maker: str | None = None
+    line: str
+
+
+class StageSection(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """What a record of one stage says besides: what dvc.yaml declares of it.
+
+    Attributes:
+        address: What the stage is called.
+        file: Its dvc.yaml.
+        cmd: The command as dvc.lock writes it, as JSON.
+        environment: Digest of the environment, as far as it decides whether a stage is up to date.
+        deps: Content before the start.
+        params: Values by file and name, as JSON.
+        outs: Content after the end.
+        removed: Places of outputs that are removed before the start.
+        undeclared: What it read and wrote besides.
+    """
+
+    address: str
+    file: str
+    cmd: str = ""
+    environment: str = ""
+    deps: tuple[StageContent, ...] = ()
+    params: str = "{}"
+    outs: tuple[StageContent, ...] = ()
+    removed: tuple[str, ...] = ()
+    undeclared: tuple[Undeclared, ...] = ()
+
+
+class StageLink(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """A stage of a pipeline and its record.
+
+    Attributes:
+        address: What the stage is called.
+        state: ``ran`` in this run, ``unchanged`` since the run of its record, ``failed``, ``frozen``,
+            or ``not run`` because an earlier stage failed.
+        record: Id of its record; None where it has none.
+        parents: The stages whose outputs it reads.
+        reason: Why it ran.
+    """
+
+    address: str
+    state: Literal["ran", "unchanged", "failed", "frozen", "not run"]
+    record: str | None = None
+    parents: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class PipelineSection(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """What the record of a pipeline says besides: its stages, in an order in which they can run."""
+
+    files: tuple[str, ...] = ()
+    stages: tuple[StageLink, ...] = ()
