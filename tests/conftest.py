@@ -16,6 +16,7 @@ from uv import find_uv_bin
 
 from reproof.base.files import locked
 from reproof.errors import ReproofError
+from reproof.execute import docker
 from servers import MLflowServer
 
 _PACKAGES = {
@@ -35,6 +36,8 @@ _PACKAGES = {
 def _has(name: str) -> bool:
     if name == "bwrap":
         return _bubblewrap_works()
+    if name == "docker":
+        return docker.probe() is None
     if name in _PACKAGES or importlib.util.find_spec(name) is not None:
         return importlib.util.find_spec(name) is not None
     return shutil.which(name) is not None

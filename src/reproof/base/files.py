@@ -10,6 +10,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 _FICLONE = 0x40049409  # ioctl of Linux btrfs/xfs/...: share extents, copy on write
@@ -94,6 +95,29 @@ def _copy(reader: int, writer: int, size: int) -> None:
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(writer, rest) :]
+
+
+def read_plain(path: Path, limit: int | None = None) -> bytes:
+    """The content of a regular file that a stranger may have written: no link is followed, no pipe waited for.
+
+    Args:
+        path: The file; its folder is trusted.
+        limit: Bytes to read at most; the rest is left out.
+
+    Raises:
+        OSError: It is absent, a link, or no regular file.
+    """
+    with open_plain(path) as file:
+        return file.read() if limit is None else file.read(limit)
+
+
+def open_plain(path: Path) -> BufferedReader:
+    """Open a file as :func:`read_plain` does."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def remove_tree(path: Path) -> None:

@@ -13,59 +13,16 @@ import msgspec
 
 from reproof.base.programs import call, find
 from reproof.errors import ExecutionError
+from reproof.execute.limits import enforced, with_quota
 from reproof.execute.process import run_watched
-from reproof.execute.protocol import Execution, Level, Watch
+from reproof.execute.protocol import Confinement, Execution, Level, Watch
+from reproof.execute.system import ETC, TREES
 from reproof.model.recipe import Recipe
-
-#: What programs expect below /etc; whatever else is there (keys, host names, tokens) stays out.
-_ETC = (
-    "alternatives",
-    "debconf.conf",
-    "fonts",
-    "gai.conf",
-    "group",
-    "host.conf",
-    "hosts",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "locale.alias",
-    "magic",
-    "mime.types",
-    "nsswitch.conf",
-    "OpenCL",
-    "os-release",
-    "passwd",
-    "pki/tls/certs",
-    "protocols",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "timezone",
-)
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
 #: The first process in the sandbox. A shell, because it reaps orphans and gives the usual 126 and 127,
 #: and ours rather than bwrap's own, because bwrap does not wait for that: times and memory would be lost.
 #: Its traps keep its own fate apart from its child's, which gets the same signals, untrapped.
 _FIRST_PROCESS = ("/bin/sh", "-c", 'trap : INT TERM HUP; "$@"; exit $?', "sh")
-
-
-class Confinement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may touch.
-
-    Attributes:
-        writable: Folders that it may change (the room).
-        read_only: Folders and files that it may read besides: the environment, its interpreter's tree.
-        network: Leave the network on.
-        devices: Device nodes to pass through, such as those of a GPU.
-    """
-
-    writable: tuple[Path, ...] = ()
-    read_only: tuple[Path, ...] = ()
-    network: bool = False
-    devices: tuple[Path, ...] = ()
 
 
 class BubblewrapRunner:
@@ -85,8 +42,23 @@ class BubblewrapRunner:
             if not path.exists():
                 raise ExecutionError(f"`{path}` is to be shown in the room and does not exist")
         inner = recipe.wrapped(*_FIRST_PROCESS)
-        outer = inner.wrapped(str(program), *arguments(self._confinement), "--chdir", recipe.cwd, "--")
-        return run_watched(outer, watch, spare_leader=True)
+        words = [*arguments(self._confinement), *_loader_variables(recipe), "--chdir", recipe.cwd, "--"]
+        with enforced(self._confinement.limits) as enforcement:
+            outer = inner.wrapped(*enforcement.prefix, str(program), *words)
+            outer = outer.with_env(dict.fromkeys(filter(_is_loaders, recipe.env)))
+            outer = msgspec.structs.replace(outer, cwd="/")
+            done = run_watched(outer, with_quota(watch, self._confinement), spare_leader=True)
+            return msgspec.structs.replace(done, exceeded=done.exceeded or enforcement.exceeded())
+
+
+def _is_loaders(name: str) -> bool:
+    """Variables that decide which code a program loads: they are for the run, not for bwrap, which is outside."""
+    return name.startswith(("LD_", "GLIBC_", "MALLOC_", "GCONV_", "LOCPATH"))
+
+
+def _loader_variables(recipe: Recipe) -> Iterator[str]:
+    for name in filter(_is_loaders, recipe.env):
+        yield from ("--setenv", name, recipe.env[name])
 
 
 def arguments(confinement: Confinement) -> list[str]:
@@ -99,7 +71,11 @@ def arguments(confinement: Confinement) -> list[str]:
     if confinement.network:
         words += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
     words += ["--proc", "/proc", "--dev", "/dev", "--ro-bind-try", "/sys", "/sys"]
-    words += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]  # noqa: S108 - theirs, not ours
+    # The kernel lets root's own user id write settings from within any user namespace.
+    words += ["--ro-bind-try", "/proc/sys", "/proc/sys"]
+    size = ["--size", str(confinement.limits.disk)] if confinement.limits.disk is not None else []
+    words += [*size, "--tmpfs", "/tmp", *size, "--tmpfs", "/var/tmp"]  # noqa: S108 - theirs, not ours
+    words += [*size, "--tmpfs", "/dev/shm"] if size else []  # noqa: S108
     for device in confinement.devices:
         words += ["--dev-bind", str(device), str(device)]
     # Outer folders first: a room below a folder that is shown stays writable, and the reverse.
@@ -134,13 +110,13 @@ def probe() -> str | None:
 
 def _system() -> Iterator[str]:
     """The operating system, read-only; links such as /bin -> usr/bin as they are."""
-    for name in _SYSTEM:
+    for name in TREES:
         path = Path(name)
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), name)
         elif path.is_dir():
             yield from ("--ro-bind", name, name)
-    for name in _ETC:
+    for name in ETC:
         if Path("/etc", name).exists():
             yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,14 @@ from types import FrameType
 
 from reproof.errors import ExecutionError
 from reproof.execute import sessions
+from reproof.execute.limits import occupied
 from reproof.execute.protocol import Execution, Interrupted, Level, Output, Watch
 from reproof.execute.streams import Stream, open_streams
 from reproof.model.recipe import Recipe
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DRAIN = 0.5  # seconds to wait for the last output of processes that live on
+_MEASURE_EVERY = 1.0  # seconds between two looks at how much a run has written
 
 
 class ProcessRunner:
@@ -42,7 +44,13 @@ class ProcessRunner:
         return run_watched(recipe, watch)
 
 
-def run_watched(recipe: Recipe, watch: Watch, *, spare_leader: bool = False) -> Execution:
+#: Brings a signal to every process of a run.
+Send = Callable[[int], None]
+
+
+def run_watched(
+    recipe: Recipe, watch: Watch, *, spare_leader: bool = False, send: Send | None = None
+) -> Execution:
     """Run a recipe in a new session, with /dev/null as its standard input.
 
     SIGINT, SIGTERM and SIGHUP to us are passed on to the session; what does not end within the
@@ -52,6 +60,7 @@ def run_watched(recipe: Recipe, watch: Watch, *, spare_leader: bool = False) -> 
         recipe: What to run.
         watch: How to watch it.
         spare_leader: Pass signals on to all but the first process, which is a sandbox's outer end.
+        send: How signals reach the run where it is not in the session of what is started here.
 
     Raises:
         ExecutionError: The working directory is missing or a log cannot be written.
@@ -65,7 +74,7 @@ def run_watched(recipe: Recipe, watch: Watch, *, spare_leader: bool = False) -> 
         out, err = open_streams(watch)
     except OSError as error:
         raise ExecutionError(f"cannot write the log `{error.filename}`: {error.strerror}") from error
-    run = _Run(recipe, watch, (out, err), spare_leader=spare_leader)
+    run = _Run(recipe, watch, (out, err), spare_leader=spare_leader, send=send)
     execution = run.to_the_end()
     if execution.interrupted is not None:
         raise Interrupted(execution)
@@ -76,12 +85,21 @@ class _Run:
     """One child from its start to its end. Signal handlers only write a byte; this loop does the work."""
 
     def __init__(
-        self, recipe: Recipe, watch: Watch, streams: tuple[Stream, Stream], *, spare_leader: bool
+        self,
+        recipe: Recipe,
+        watch: Watch,
+        streams: tuple[Stream, Stream],
+        *,
+        spare_leader: bool,
+        send: Send | None,
     ) -> None:
         self._recipe = recipe
         self._watch = watch
         self._out, self._err = streams
         self._spare_leader = spare_leader
+        self._send_elsewhere = send
+        self._measured = 0.0  # when the folders were last measured
+        self._exceeded: str | None = None
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -122,6 +140,7 @@ class _Run:
             interrupted=self._interrupted,
             left_behind=self._left,
             problem=problem,
+            exceeded=self._exceeded,
         )
 
     def _start(self) -> tuple[int, str | None]:
@@ -152,7 +171,7 @@ class _Run:
         try:
             self._loop(begin)
         except BaseException:
-            sessions.send(self._pid, signal.SIGKILL)
+            self._send(signal.SIGKILL)
             self._reap()
             raise
         return self._reap()
@@ -204,7 +223,7 @@ class _Run:
             if number == signal.SIGWINCH:
                 for stream in self._streams():
                     stream.resize()
-                sessions.send(self._pid, signal.SIGWINCH, spare_leader=self._spare_leader)
+                self._send(signal.SIGWINCH)
             elif number:
                 self._kill = self._kill or self._interrupted is not None
                 self._interrupted = self._interrupted or number
@@ -217,7 +236,9 @@ class _Run:
             return 0.05
         if self._asked is not None:
             return max(0.0, self._asked + self._watch.grace - now)
-        return None if self._watch.timeout is None else max(0.0, begin + self._watch.timeout - now)
+        due = [begin + self._watch.timeout] if self._watch.timeout is not None else []
+        due += [self._measured + _MEASURE_EVERY] if self._watch.quota is not None else []
+        return max(0.0, min(due) - now) if due else None
 
     def _act(self, begin: float) -> None:
         """Do what is due."""
@@ -233,12 +254,31 @@ class _Run:
             self._ask(signal.SIGTERM)
         if self._asked is not None and now >= self._asked + self._watch.grace:
             self._kill = True
+        self._measure(now)
         if self._kill and not self._ended.is_set():
-            sessions.send(self._pid, signal.SIGKILL)
+            self._send(signal.SIGKILL)
+
+    def _measure(self, now: float) -> None:
+        """Have a run that has filled more than its share of the disk killed."""
+        quota = self._watch.quota
+        if quota is None or self._kill or now < self._measured + _MEASURE_EVERY:
+            return
+        if occupied(self._watch.measured) > quota:
+            self._exceeded = f"more than {quota:,} bytes on disk"
+            self._kill = True
+        self._measured = time.monotonic()
 
     def _ask(self, number: int) -> None:
         self._asked = self._asked or time.monotonic()
-        sessions.send(self._pid, number, spare_leader=self._spare_leader)
+        self._send(number)
+
+    def _send(self, number: int) -> None:
+        """Bring a signal to the run; SIGKILL to the sandbox around it too."""
+        spare = self._spare_leader and number != signal.SIGKILL
+        if self._send_elsewhere is not None:
+            self._send_elsewhere(number)
+        if self._send_elsewhere is None or number == signal.SIGKILL:
+            sessions.send(self._pid, number, spare_leader=spare)
 
     def _reap(self) -> tuple[int, tuple[float, int]]:
         """Exit status (negative: the signal), CPU seconds and peak memory in bytes."""

@@ -9,7 +9,40 @@ import msgspec
 
 from reproof.model.recipe import Recipe
 
-Level = Literal["none", "process", "bubblewrap"]
+Level = Literal["none", "process", "bubblewrap", "docker"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a run may use; None for as much as there is.
+
+    Attributes:
+        memory: Bytes.
+        processes: Processes and threads at one time.
+        disk: Bytes below the folders that it may write.
+    """
+
+    memory: int | None = None
+    processes: int | None = None
+    disk: int | None = None
+
+
+class Confinement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run may touch.
+
+    Attributes:
+        writable: Folders that it may change (those of the room).
+        read_only: Folders and files that it may read besides: the environment, its interpreter's tree.
+            Where one lies within the other, the inner one counts.
+        network: Leave the network on.
+        devices: Device nodes to pass through, such as those of a GPU.
+        limits: How much it may use.
+    """
+
+    writable: tuple[Path, ...] = ()
+    read_only: tuple[Path, ...] = ()
+    network: bool = False
+    devices: tuple[Path, ...] = ()
+    limits: Limits = Limits()
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +57,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         timeout: Seconds after which the run is ended; None for never.
         grace: Seconds between asking a run to end and killing it.
         end_left_behind: Kill processes that the run leaves behind in its session; else they live on.
+        quota: Bytes that may lie below `measured`; a run that exceeds them is killed. None for no limit.
+        measured: The folders whose content counts, looked at again and again.
     """
 
     stdout: Path | None = None
@@ -33,6 +68,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     grace: float = 10.0
     end_left_behind: bool = False
+    quota: int | None = None
+    measured: tuple[Path, ...] = ()
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +98,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
         interrupted: The signal to us that ended it, None otherwise.
         left_behind: Processes that it left behind and that were killed.
         problem: Why it could not be started (`status` 126 or 127), None otherwise.
+        exceeded: The limit that it was ended for, in words; None otherwise.
     """
 
     status: int
@@ -75,6 +113,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: int | None = None
     left_behind: int = 0
     problem: str | None = None
+    exceeded: str | None = None
 
 
 class Interrupted(KeyboardInterrupt):

@@ -7,12 +7,13 @@ from typing import Literal
 import msgspec
 
 from reproof.errors import ExecutionError
-from reproof.execute import bubblewrap
-from reproof.execute.bubblewrap import BubblewrapRunner, Confinement
+from reproof.execute import bubblewrap, docker
+from reproof.execute.bubblewrap import BubblewrapRunner
+from reproof.execute.docker import Container, DockerRunner
 from reproof.execute.process import ProcessRunner
-from reproof.execute.protocol import Level, Runner
+from reproof.execute.protocol import Confinement, Level, Runner
 
-Isolation = Literal["auto", "none", "process", "bubblewrap"]
+Isolation = Literal["auto", "none", "process", "bubblewrap", "docker"]
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,22 +30,36 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def choose(isolation: Isolation = "auto", confinement: Confinement | None = None) -> Choice:
+def choose(
+    isolation: Isolation = "auto", confinement: Confinement | None = None, container: Container | None = None
+) -> Choice:
     """The runner for `isolation`, probed, not assumed.
 
     Args:
-        isolation: What was asked for; ``auto`` never fails.
+        isolation: What was asked for; ``auto`` takes bubblewrap, else the process level. Where a
+            container is given, it takes docker and nothing else.
         confinement: What a confined run may touch.
+        container: The image that the run needs; None for one that needs none.
 
     Raises:
-        ExecutionError: It was asked for by name and cannot be had here.
+        ExecutionError: It was asked for by name, or is needed, and cannot be had here.
     """
+    limits = confinement or Confinement()
+    if container is not None and isolation in ("auto", "docker"):
+        return _docker(limits, container, "`run` was recorded in an image")
+    if container is not None:
+        raise ExecutionError(
+            f"cannot isolate by {isolation}: the run was recorded in a container image",
+            hint="pass `--isolation docker`",
+        )
+    if isolation == "docker":
+        return _docker(limits, None, "asked for")
     if isolation in ("none", "process"):
         level: Level = "none" if isolation == "none" else "process"
         return Choice(runner=ProcessRunner(level), level=level, reason="asked for")
     problem = bubblewrap.probe()
     if problem is None:
-        return Choice(runner=BubblewrapRunner(confinement or Confinement()), level="bubblewrap")
+        return Choice(runner=BubblewrapRunner(limits), level="bubblewrap")
     if isolation == "bubblewrap":
         raise ExecutionError(
             "cannot isolate by bubblewrap here",
@@ -52,3 +67,31 @@ def choose(isolation: Isolation = "auto", confinement: Confinement | None = None
             hint="pass `--isolation process`",
         )
     return Choice(runner=ProcessRunner(), level="process", reason=problem)
+
+
+def sandbox(confinement: Confinement) -> Choice:
+    """A runner that prevents, for code that is not trusted: bubblewrap, else docker.
+
+    Raises:
+        ExecutionError: Neither can be had here.
+    """
+    problem = bubblewrap.probe()
+    if problem is None:
+        return Choice(runner=BubblewrapRunner(confinement), level="bubblewrap")
+    trouble = docker.probe()
+    if trouble is None:
+        return Choice(runner=DockerRunner(confinement), level="docker", reason=problem)
+    raise ExecutionError(
+        "there is no sandbox here for code that is not trusted",
+        details=[("bubblewrap", problem), ("docker", trouble)],
+        hint="apt-get install bubblewrap",
+    )
+
+
+def _docker(confinement: Confinement, container: Container | None, reason: str) -> Choice:
+    problem = docker.probe()
+    if problem is not None:
+        raise ExecutionError(
+            "cannot isolate by docker here", details=[("reason", problem)], hint="pass `--isolation auto`"
+        )
+    return Choice(runner=DockerRunner(confinement, container), level="docker", reason=reason)

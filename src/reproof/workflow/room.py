@@ -19,8 +19,8 @@ from reproof.base.naming import Naming
 from reproof.capture import hardware
 from reproof.errors import InternalError
 from reproof.execute.bubblewrap import visible
-from reproof.execute.protocol import Confinement
 from reproof.execute.isolation import clean_environment
+from reproof.execute.protocol import Confinement
 from reproof.execute.select import Choice, Isolation, choose
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
@@ -218,6 +218,7 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             seed=record.randomness.seed,
             profile=record.randomness.profile,
             profile_variables=record.randomness.variables,
+            entropy=record.randomness.entropy,
             tracking=_tracking(room, number, emit),
             max_kept_bytes=plan.settings.max_kept_bytes,
             declared_products=declared_products(plan.settings, record.project.subdirectory),
