@@ -11,7 +11,7 @@ import msgspec
 from reproof.errors import TrackingError
 from reproof.tracking.agent import finish_by_agent
 from reproof.tracking.lookup import local_folder
-from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish, Finished, Run
+from reproof.tracking.values import NESTED_KEY, RECORD_ARTIFACT, Access, Finish, Finished, Run
 
 if TYPE_CHECKING:
     from reproof.tracking.rest import RestClient
@@ -83,6 +83,9 @@ class _Server:
             return self._by_agent(run)
         for path, content in sorted(artifacts.items()):
             self._upload(run, path, content)
+        client.log_metrics(run.run_id, finish.metrics, finish.ended or time.time_ns() // 1_000_000)
+        if finish.nested:
+            self._nest(run)
         if finish.status and (run.status in _OPEN or (finish.overrule and run.status != finish.status)):
             client.terminate(run.run_id, finish.status, finish.ended or time.time_ns() // 1_000_000)
         return Finished(status="written", uri=finish.uri, run_id=run.run_id, experiment_id=run.experiment_id)
@@ -102,9 +105,29 @@ class _Server:
 
     def _new(self) -> Run:
         finish = self._finish
-        experiment = self._client.experiment(finish.experiment) if finish.experiment else "0"
+        experiment = finish.experiment_id or (
+            self._client.experiment(finish.experiment) if finish.experiment else "0"
+        )
         started = finish.started or time.time_ns() // 1_000_000
         return self._client.create_run(experiment, finish.run_name, started)
+
+    def _nest(self, parent: Run) -> None:
+        """Make the runs below `parent` that are not there, or not finished, yet."""
+        client = self._client
+        known = {child.tags.get(NESTED_KEY): child for child in client.children(parent)}
+        for nested in self._finish.nested:
+            run = known.get(nested.key)
+            if run is None:
+                run = client.create_run(parent.experiment_id, nested.run_name, nested.started)
+            elif run.status not in _OPEN:
+                continue
+            tags = {"mlflow.parentRunId": parent.run_id, NESTED_KEY: nested.key, **nested.tags}
+            missing = {k: v for k, v in nested.parameters.items() if k not in run.parameters}
+            client.log(run.run_id, missing, tags)
+            client.log_metrics(run.run_id, nested.metrics, nested.ended)
+            for path, content in sorted(nested.artifacts.items()):
+                self._upload(run, path, content)
+            client.terminate(run.run_id, nested.status, nested.ended)
 
     def _without_written(self, run: Run) -> dict[str, bytes]:
         """Leave out a record that is there already; another record is never replaced."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import math
 import ssl
 import time
 import urllib.error
@@ -23,6 +24,8 @@ from reproof.tracking.values import SOURCE_TYPE, DatasetInput, Run
 _ID_LENGTH = 32  # of the run ids that MLflow makes
 _PAGE = 1000  # runs or experiments a page; servers accept up to 50,000
 _BATCH = 100  # parameters and tags in one request, the server's limit
+_METRICS = 1000  # metrics in one request, the server's limit
+_JSON = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as Protocol Buffers write them
 _PARAMETER = 6000  # characters of a parameter's value, the server's limit
 _TAG = 8000  # characters of a tag's value, the server's limit
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -109,6 +112,24 @@ class RestClient:
         """Make a run; `started` in milliseconds since the epoch."""
         body = {"experiment_id": experiment_id, "start_time": started, **({"run_name": name} if name else {})}
         return self._run(self._call("POST", "runs/create", body)["run"])
+
+    def children(self, run: Run) -> list[Run]:
+        """The runs below a run, in its experiment."""
+        wanted = f"tags.mlflow.parentRunId = '{run.run_id}'"
+        body = {"experiment_ids": [run.experiment_id], "filter": wanted, "max_results": _PAGE}
+        return [self._run(item) for item in self._pages("runs/search", body)]
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, str], at: int) -> None:
+        """Write one value of each metric, given as text; `at` in milliseconds since the epoch."""
+        numbers = {key: float(text) for key, text in metrics.items()}
+        items = [
+            {"key": key, "value": value if math.isfinite(value) else _JSON[repr(value)], "timestamp": at}
+            for key, value in numbers.items()
+        ]
+        for start in range(0, len(items), _METRICS):
+            self._call(
+                "POST", "runs/log-batch", {"run_id": run_id, "metrics": items[start : start + _METRICS]}
+            )
 
     def log(self, run_id: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Write parameters and tags; values beyond the server's limits are cut off, as MLflow does."""

@@ -73,6 +73,8 @@ def _merged(earlier: Finish, later: Finish) -> Finish:
         parameters={**earlier.parameters, **later.parameters},
         tags={**earlier.tags, **later.tags},
         artifacts={**earlier.artifacts, **later.artifacts},
+        metrics={**earlier.metrics, **later.metrics},
+        nested=later.nested or earlier.nested,
     )
 
 

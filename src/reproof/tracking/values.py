@@ -17,6 +17,9 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 #: The artifact that says what a run was; never written twice with other content.
 RECORD_ARTIFACT = "reproof/record.json"
 
+#: The tag that names a nested run among those of its parent.
+NESTED_KEY = "reproof.replicate"
+
 #: The type of source that MLflow understands as a place in a file system.
 SOURCE_TYPE = "local"
 
@@ -75,6 +78,29 @@ class DatasetInput(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
+class Nested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run below another one, to be made and written as a whole.
+
+    Attributes:
+        key: Names it among those of its parent: where there is a run with this key, it is not made again.
+        run_name: Its name.
+        started: Milliseconds since the epoch, as `ended`.
+        status: Its final status.
+        metrics: Last value of each metric, as text: JSON knows neither NaN nor infinities.
+        artifacts: Path below the run's artifacts to content.
+    """
+
+    key: str
+    run_name: str
+    started: int
+    ended: int
+    status: Status
+    parameters: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    metrics: dict[str, str] = {}
+    artifacts: dict[str, bytes] = {}
+
+
 class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be written about a run; can be kept as JSON until a store can be reached.
 
@@ -83,6 +109,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         uri: The store, without secrets.
         run_id: The run; None to make one.
         experiment: Name for a run to be made; MLflow's ``Default`` when None.
+        experiment_id: The same by its id; wins over the name.
         run_name: Name for a run to be made.
         status: Given to the run if it is new or still said to be running.
         overrule: `status` counts also where the run is said to be finished: nobody but MLflow's own
@@ -93,12 +120,15 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tags: Written, over older values.
         artifacts: Path below the run's artifacts to content.
         inputs: Datasets that the run read.
+        metrics: Value of each as text, written with the time `ended`.
+        nested: Runs below this one.
     """
 
     record: str
     uri: str
     run_id: str | None = None
     experiment: str | None = None
+    experiment_id: str | None = None
     run_name: str | None = None
     status: Status | None = None
     overrule: bool = False
@@ -108,6 +138,8 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     artifacts: dict[str, bytes] = {}
     inputs: tuple[DatasetInput, ...] = ()
+    metrics: dict[str, str] = {}
+    nested: tuple[Nested, ...] = ()
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

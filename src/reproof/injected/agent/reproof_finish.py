@@ -19,6 +19,8 @@ import tempfile
 import time
 
 _BATCH = 100  # parameters and tags in one call, MLflow's limit
+_METRICS = 1000  # metrics in one call
+_NESTED_KEY = "reproof.replicate"
 _RECORD = "reproof/record.json"
 _OPEN = ("RUNNING", "SCHEDULED")
 
@@ -103,6 +105,9 @@ def _finish(uri, finish, known):
         known.update(run_id=run.info.run_id, experiment_id=run.info.experiment_id)
     _log(client, run, finish)
     _log_inputs(client, run, finish.get("inputs") or ())
+    _log_metrics(client, run.info.run_id, finish.get("metrics") or {}, finish.get("ended"))
+    for nested in _to_nest(client, run, finish.get("nested") or ()):
+        _nest(client, run, nested)
     with tempfile.TemporaryDirectory() as place:
         for path, content in sorted(artifacts.items()):
             _upload(client, run, path, content, place)
@@ -121,8 +126,8 @@ def _existing(client, run_id):
 
 
 def _new(client, finish):
-    experiment_id = "0"
-    if finish.get("experiment"):
+    experiment_id = finish.get("experiment_id") or "0"
+    if finish.get("experiment") and not finish.get("experiment_id"):
         found = client.get_experiment_by_name(finish["experiment"])
         experiment_id = found.experiment_id if found else client.create_experiment(finish["experiment"])
     started = finish.get("started") or int(time.time() * 1000)
@@ -170,6 +175,54 @@ def _log_inputs(client, run, inputs):
         datasets.append(DatasetInput(dataset, [InputTag(key, value) for key, value in each["tags"].items()]))
     if datasets:
         client.log_inputs(run.info.run_id, datasets)
+
+
+def _log_metrics(client, run_id, metrics, at):
+    """Write one value of each metric; values come as texts."""
+    from mlflow.entities import Metric
+
+    at = at or int(time.time() * 1000)
+    items = [Metric(key, float(value), at, 0) for key, value in metrics.items()]
+    for start in range(0, len(items), _METRICS):
+        client.log_batch(run_id, metrics=items[start : start + _METRICS])
+
+
+def _to_nest(client, parent, wanted):
+    """The runs to be made below `parent`, with the id of one that is there and was not finished."""
+    if not wanted:
+        return []
+    below = "tags.mlflow.parentRunId = '{}'".format(parent.info.run_id)
+    found = client.search_runs([parent.info.experiment_id], below, max_results=10000)
+    known = {run.data.tags.get(_NESTED_KEY): run for run in found}
+    todo = []
+    for nested in wanted:
+        there = known.get(nested["key"])
+        if there is None:
+            todo.append(nested)
+        elif there.info.status in _OPEN:
+            todo.append(dict(nested, run_id=there.info.run_id))
+    return todo
+
+
+def _nest(client, parent, nested):
+    """Make one run below another, whole."""
+    tags = dict(nested.get("tags") or {})
+    tags.update({"mlflow.parentRunId": parent.info.run_id, _NESTED_KEY: nested["key"]})
+    if nested.get("run_id"):
+        run = client.get_run(nested["run_id"])
+    else:
+        run = client.create_run(
+            parent.info.experiment_id,
+            start_time=nested["started"],
+            tags=tags,
+            run_name=nested["run_name"],
+        )
+    _log(client, run, {"parameters": nested.get("parameters") or {}, "tags": tags})
+    _log_metrics(client, run.info.run_id, nested.get("metrics") or {}, nested["ended"])
+    with tempfile.TemporaryDirectory() as place:
+        for path, content in sorted((nested.get("artifacts") or {}).items()):
+            _upload(client, run, path, base64.b64decode(content), place)
+    client.set_terminated(run.info.run_id, nested["status"], nested["ended"])
 
 
 def _upload(client, run, path, content, place):
