@@ -31,7 +31,10 @@ SYSTEM_METRICS = "system/"
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was logged. `primary` is the line that opened run 0, None without a run."""
+    """Everything that was logged. `primary` is the line that opened run 0, None without a run.
+
+    `ids` are MLflow's ids of the runs, by number; `models` the names of logged models, by MLflow's ids.
+    """
 
     runs: tuple[LoggedRun, ...] = ()
     parameters: tuple[Parameter, ...] = ()
@@ -39,6 +42,8 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[Artifact, ...] = ()
     primary: RunOpened | None = None
     omissions: tuple[Omission, ...] = ()
+    ids: tuple[str, ...] = ()
+    models: dict[str, str] = {}
 
 
 def gather_logged(
@@ -68,6 +73,8 @@ def gather_logged(
         artifacts=artifacts,
         primary=primary,
         omissions=(*omissions, *more),
+        ids=tuple(numbers),
+        models=_name_models(lines),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from reproof.attest.claims import TrackedRuns
 from reproof.base.naming import Naming
 from reproof.base.programs import pasteable
 from reproof.capture import hardware, variables
@@ -34,6 +35,7 @@ from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracki
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of, prepare
 from reproof.workflow.provision import Provision, Wanted, path_outside, provide
 from reproof.workflow.tracked import Tracked, Tracker, open_tracker
+from reproof.workflow.trail import open_trail
 
 
 class RunOptions(Wishes, frozen=True, kw_only=True):
@@ -117,7 +119,9 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     )
     records = RecordStore(prepared.own)
     draft = _draft(prepared, provision)
+    trail = open_trail(prepared.top, prepared.own, emit)
     records.begin(draft)
+    trail.start(draft, emit)
     with _scratch() as scratch, cached_where_it_pays(prepared.own) as digesting:
         setup = _setup(options, prepared, provision, tracker, scratch)
         added = profile_variables(prepared.profile, setup.recipe.env, gpu=bool(draft.hardware.gpus))
@@ -132,6 +136,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         else Enclosures()
     )
     tracked = tracker.finish(identity, record, evidence.logged.primary, emit, enclosed.artifacts)
+    trail.finish(identity, record, _in_mlflow(tracked, evidence), emit)
     if trouble is not None:
         raise trouble
     records.write_tracking(identity, tracked.facts())
@@ -150,6 +155,12 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
             *_elsewhere(prepared, identity),
         ),
     )
+
+
+def _in_mlflow(tracked: Tracked, evidence: Evidence) -> TrackedRuns:
+    """Where the run is in MLflow, for the log."""
+    runs = evidence.logged.ids or ((tracked.run_id,) if tracked.run_id else ())
+    return TrackedRuns(uri=tracked.uri, runs=runs, models=evidence.logged.models)
 
 
 def _write(records: RecordStore, record: Record) -> tuple[str, StoreError | None]:

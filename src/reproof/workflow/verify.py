@@ -29,6 +29,7 @@ from reproof.workflow.lookup import place_of
 from reproof.workflow.remote_runs import find_anywhere
 from reproof.workflow.room import Plan, Room, clean_room, rerun
 from reproof.workflow.run import now
+from reproof.workflow.trail import open_trail
 from reproof.workflow.verdict_log import log_verdict
 from reproof.workflow.verdicts import (
     choose_stability,
@@ -116,6 +117,7 @@ def verify(
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
     plan = _plan(found, place.top, place.store, settings, chosen)
+    trail = open_trail(place.top, place.own, emit)
     fetch_content(found.record, plan.store, plan.source, plan.stores)
     started = time.monotonic()
     with clean_room(plan, keep=chosen.keep, emit=emit) as room:
@@ -125,6 +127,7 @@ def verify(
             seconds[f"re-run {number}"] = each.record.byproducts.seconds
         verdict = _decide(found, room, done, policy, seconds, kept=chosen.keep)
         _keep(verdict, RecordStore(place.own), emit)
+        trail.verified(verdict, emit)
         if chosen.log:
             log_verdict(verdict, found, place, room.provision.environment.python, emit)
     return verdict, found.record
