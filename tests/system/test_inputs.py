@@ -142,3 +142,56 @@ def test_what_mlflow_shows_of_the_data_is_its_whole_content(plain: Project) -> N
     whole = b3("1\n2\n3.5\n")
     assert found == [("data.txt", f"b3:{whole[:32]}")]
     assert tags["reproof.blake3"] == whole
+
+
+def loose(plain: Project, code: str) -> None:
+    """A project with an input that nothing versions, from before the start."""
+    plain.write("train.py", code)
+    plain.write(".gitignore", "own.txt\nmodel.json\n")
+    plain.commit()
+    plain.write("own.txt", "1\n")
+
+
+def test_an_input_of_no_version_that_moves_under_the_run_is_told(plain: Project) -> None:
+    loose(plain, SWAPS.format(name="own.txt"))
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    assert "`own.txt`: input changed during the run" in said
+    assert reasons(plain, "own.txt")[0].endswith("what it held before is not known")
+    assert material(plain, "own.txt") is None
+
+
+def test_an_input_of_no_version_that_the_run_overwrites_is_an_omission(plain: Project) -> None:
+    loose(plain, OVERWRITES.replace("data.txt", "own.txt"))
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    assert "input changed" not in said
+    assert reasons(plain, "own.txt") == [
+        "the run read it and also wrote it; what it held before is not known"
+    ]
+
+
+WRITERS = {
+    "itself": "open('own.txt', 'w').write('9')",
+    "a program": "import subprocess; subprocess.run('echo 9 > own.txt', shell=True, check=True)",
+    "a move": "import os; open('new.txt', 'w').write('9'); os.replace('new.txt', 'own.txt')",
+    "a native move": "import subprocess; subprocess.run('echo 9 > n.txt; mv n.txt own.txt', shell=True, check=True)",
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_the_run_makes_anew_and_reads_back_is_no_input(plain: Project, writer: str) -> None:
+    loose(plain, f"{WRITERS[writer]}\nopen('result.txt', 'w').write(open('own.txt').read())\n")
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    assert "input changed" not in said
+    assert reasons(plain, "own.txt") == []
+    assert material(plain, "own.txt") is None
+
+
+def test_what_stages_of_dvc_depend_on_is_digested_before_the_start(plain: Project) -> None:
+    stage = "stages:\n  fit:\n    cmd: python train.py\n    deps:\n    - own.txt\n    - other.txt\n    outs:\n    - model.json\n"
+    plain.write("dvc.yaml", stage)
+    loose(plain, SWAPS.format(name="own.txt"))
+    plain.write("other.txt", "never read\n")
+    plain.reproof(*RUN, "--", "python", "train.py", expect=0)
+    assert material(plain, "own.txt")["digests"]["blake3"] == b3("1\n")
+    assert reasons(plain, "own.txt")[0].startswith("input changed during the run")
+    assert material(plain, "other.txt") is None  # declared to DVC, but not read by this run

@@ -18,10 +18,10 @@ import msgspec
 from reproof.capture.programs import conceal, python_calls
 from reproof.model.observation import (
     AnyObservation,
+    Answered,
     Applied,
     Booted,
     Connected,
-    Drew,
     Ended,
     Failed,
     Observation,
@@ -133,6 +133,15 @@ def opened_for_writing(observations: Observations) -> dict[str, set[int]]:
     return _opened(observations, ("w", "rw"))
 
 
+def written_before_read(observations: Observations) -> set[str]:
+    """Absolute paths whose first open that a process told of was for writing alone."""
+    first: dict[str, str] = {}
+    for line in observations.of(Opened):
+        for path in (*([line.path] if line.path else ()), *line.paths):
+            first.setdefault(posixpath.normpath(posixpath.join(line.folder, path)), line.mode)
+    return {path for path, mode in first.items() if mode == "w"}
+
+
 def _opened(observations: Observations, modes: tuple[str, ...]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for line in observations.of(Opened):
@@ -158,18 +167,19 @@ def network(observations: Observations) -> tuple[str, ...]:
     return tuple(sorted({line.address for line in observations.of(Connected)}))
 
 
-def randomness(observations: Observations) -> tuple[tuple[str, ...], tuple[Draw, ...], tuple[Draw, ...]]:
-    """What reproof seeded, what the user's code seeded, and generators that were made without a seed.
+def randomness(observations: Observations) -> tuple[tuple[str, ...], tuple[Draw, ...]]:
+    """What reproof seeded, and what the user's code seeded.
 
     Each thing once for each place, in the order in which it was first seen; `count` is how often it was
     told, which is once for each process and, up to three, for each different seed.
-    Generators that packages make for themselves while they are imported are left out.
     """
     applied = tuple(dict.fromkeys(line.what for line in observations.of(Applied)))
     seeded: dict[tuple[str, str], list[Seeded]] = {}
     for line in observations.of(Seeded):
         seeded.setdefault((_what(line), line.where), []).append(line)
-    drew = Counter((_what(line), line.where) for line in observations.of(Drew) if not line.importing)
+    answers: dict[tuple[str, str], list[str]] = {}
+    for answer in observations.of(Answered):
+        answers.setdefault((answer.what, answer.where), []).append(answer.value)
     return (
         applied,
         tuple(
@@ -178,15 +188,14 @@ def randomness(observations: Observations) -> tuple[tuple[str, ...], tuple[Draw,
                 where=where,
                 value=_some([line.value for line in told]),
                 count=len(told),
-                answer=_some([line.answer for line in told]),
+                answer=_some(answers.get((told[0].what, where), [])),
             )
             for (what, where), told in seeded.items()
         ),
-        tuple(Draw(what=what, where=where, count=count) for (what, where), count in drew.items()),
     )
 
 
-def _what(line: Seeded | Drew) -> str:
+def _what(line: Seeded) -> str:
     if not line.inside:
         return line.what
     return f"{line.what} in {line.inside.rpartition('-packages/')[2]}"

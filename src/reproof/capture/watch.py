@@ -31,6 +31,8 @@ from typing import Self
 from reproof.capture.tree import EXCLUDED, Exclusions, Tree, scan
 from reproof.model.record import Omission
 
+_CLOSE_WRITE = 0x00000008
+_CLOSE_NOWRITE = 0x00000010
 _OPEN = 0x00000020
 _MOVED_TO = 0x00000080
 _CREATE = 0x00000100
@@ -39,11 +41,13 @@ _ONLYDIR = 0x01000000
 _ISDIR = 0x40000000
 _NONBLOCK, _CLOEXEC = 0o4000, 0o2000000
 
-_FOLDER_MASK = _OPEN | _CREATE | _MOVED_TO | _ONLYDIR
-_FILE_MASK = _OPEN
+_FILE_MASK = _OPEN | _CLOSE_WRITE | _CLOSE_NOWRITE
+_FOLDER_MASK = _FILE_MASK | _CREATE | _MOVED_TO | _ONLYDIR
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows
 _BUFFER = 1 << 20
 _PAUSE = 0.01  # seconds between reads: one wake-up for many opens costs less than one for each
+
+_Key = tuple[int, bytes]  # a watch, and the name within it
 
 _MAX_FOLDERS = 200_000
 _MAX_OPENED = 1_000_000
@@ -69,7 +73,9 @@ class Watch:
         self._tree = tree
         self._places: dict[int, set[str]] = {}  # watch to names below the top; several with symlinks
         self._files: set[int] = set()
-        self._seen: set[tuple[int, bytes]] = set()
+        self._seen: set[_Key] = set()
+        self._closed: set[_Key] = set()  # by whoever only read
+        self._written: set[_Key] = set()  # before anybody who only read had closed them
         self._trouble: dict[str, str] = {}
         self._inotify: _Inotify | None = None
         self._thread: threading.Thread | None = None
@@ -83,9 +89,17 @@ class Watch:
     @property
     def opened_paths(self) -> set[str]:
         """The same as text, which is much faster for a hundred thousand files."""
+        return self._named(self._seen)
+
+    @property
+    def written_first(self) -> set[str]:
+        """Files that were written, or moved there, before anything that only read them was done with them."""
+        return self._named(self._written)
+
+    def _named(self, keys: set[_Key]) -> set[str]:
         found: set[str] = set()
         hidden: dict[str, bool] = {"": False}
-        for watch, name in list(self._seen):
+        for watch, name in list(keys):
             text = os.fsdecode(name.rstrip(b"\0"))
             for place in self._places.get(watch, ()):
                 folder, _, leaf = place.rpartition("/") if watch in self._files else (place, "", text)
@@ -156,7 +170,11 @@ class Watch:
             if mask & _OPEN:
                 if not mask & _ISDIR and len(seen) < _MAX_OPENED:
                     seen.add((watch, data[start:position]))
+            elif mask & (_CLOSE_WRITE | _CLOSE_NOWRITE):
+                if not mask & _ISDIR:
+                    self._closes((watch, data[start:position]), wrote=bool(mask & _CLOSE_WRITE))
             elif mask & (_CREATE | _MOVED_TO):
+                self._closes((watch, data[start:position]), wrote=True)
                 self._appeared(
                     watch, os.fsdecode(data[start:position].rstrip(b"\0")), is_folder=bool(mask & _ISDIR)
                 )
@@ -164,6 +182,12 @@ class Watch:
                 self._omit("too many files were opened at once: some native reads were not seen")
         if len(seen) >= _MAX_OPENED:
             self._omit(f"more than {_MAX_OPENED:,} files were opened: further native reads are not told")
+
+    def _closes(self, key: _Key, *, wrote: bool) -> None:
+        if not wrote:
+            self._closed.add(key)
+        elif key not in self._closed:
+            self._written.add(key)
 
     def _appeared(self, watch: int, name: str, *, is_folder: bool) -> None:
         for place in sorted(self._places.get(watch, ())):

@@ -57,12 +57,14 @@ class Origins(msgspec.Struct, frozen=True, kw_only=True):
         captured: Artifacts that the record keeps itself (untracked or changed files).
         tracked: Artifacts that DVC names.
         declared: Names that the project declares as inputs.
+        expected: Names that a pipeline says may be inputs: digested before the start, and inputs when read.
     """
 
     committed: frozenset[str] = frozenset()
     captured: dict[str, Artifact] = {}
     tracked: dict[str, Artifact] = {}
     declared: frozenset[str] = frozenset()
+    expected: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class Reads:
         there: Names below the project that were there when the child started.
         started: When the child started, in seconds since the epoch.
         written: Absolute paths that a process said it opened for writing.
+        written_first: Absolute paths that were written before they were read.
         before: Digests before the start by name, of what was digested then.
         digesting: Where digests come from.
     """
@@ -86,14 +89,15 @@ class Reads:
     there: Container[str] = frozenset()
     started: float = 0.0
     written: frozenset[str] = frozenset()
+    written_first: frozenset[str] = frozenset()
     before: Mapping[str, dict[str, str]] = field(default_factory=dict)
     digesting: Digesting = digest_files
 
 
 def digest_before(origins: Origins, naming: Naming, digesting: Digesting) -> dict[str, dict[str, str]]:
-    """Digest the inputs that are known before the start: those declared, and what DVC tracks.
+    """Digest the inputs that are known before the start: those declared or expected, and what DVC tracks.
 
-    Of what DVC tracks no more than :data:`TRACKED_FILES` files and :data:`TRACKED_BYTES` bytes: the
+    Of what is not declared no more than :data:`TRACKED_FILES` files and :data:`TRACKED_BYTES` bytes: the
     times of larger data tell whether it stayed what it is after the end.
 
     Returns:
@@ -101,14 +105,15 @@ def digest_before(origins: Origins, naming: Naming, digesting: Digesting) -> dic
     """
     wanted: dict[str, tuple[str, ...]] = dict.fromkeys(origins.declared, ("blake3",))
     room = TRACKED_BYTES
-    for name, artifact in origins.tracked.items() if len(origins.tracked) <= TRACKED_FILES else ():
+    known = {**dict.fromkeys(sorted(origins.expected)), **origins.tracked}
+    for name, artifact in known.items() if len(known) <= TRACKED_FILES else ():
         try:
             room -= naming.find_file(name).stat().st_size
         except OSError:
             continue
         if room < 0:
             break
-        wanted[name] = ("blake3", *artifact.digests)
+        wanted[name] = ("blake3", *(artifact.digests if artifact is not None else ()))
     found: dict[str, dict[str, str]] = {}
     for algorithms in sorted(set(wanted.values())):
         names = sorted(name for name, each in wanted.items() if each == algorithms)
@@ -147,7 +152,8 @@ def gather_materials(
         elif not stat.S_ISREG(each.status.st_mode):
             continue
         elif _is_own(each, each.status, reads):
-            omissions += [] if each.name.startswith("/tmp/") else [Omission(subject=each.name, reason=OWN)]  # noqa: S108
+            mute = each.name.startswith("/tmp/") or each.path in reads.written_first  # noqa: S108
+            omissions += [] if mute else [Omission(subject=each.name, reason=OWN)]
         else:
             whole.append(each)
     for each, digests in _digest(whole, reads.digesting):
@@ -206,14 +212,13 @@ def _moved(each: _Input, origins: Origins, reads: Reads) -> tuple[Artifact | Non
     """An input that is not after the run what it was before: with the content from before, where known."""
     name, before = each.name, reads.before.get(each.name)
     versioned = name in origins.committed or name in origins.tracked or name in origins.captured
-    if name not in reads.there or not (versioned or before):
+    if name not in reads.there or each.path in reads.written_first:
         return None, None  # the run made it
     own = each.path in reads.written
-    reason = (
-        "the run read it and also wrote it"
-        if own
-        else f"{CHANGED}, and no process of the run says it wrote it"
-    )
+    reason = OWN if own else f"{CHANGED}, and no process of the run says it wrote it"
+    if not (versioned or before):
+        unknown = f"{reason}; what it held before is not known"
+        return None, Omission(subject=name, reason=unknown)
     known = origins.captured.get(name) or origins.tracked.get(name)
     digests = before or (known.digests if known is not None else {})
     differs = known is not None and any(

@@ -13,6 +13,7 @@ import msgspec
 from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
 from reproof.capture import native, observations
+from reproof.capture.entropy import draws
 from reproof.capture.observations import Observations
 from reproof.capture.readings import readings
 from reproof.capture.tree import Tree, scan
@@ -23,7 +24,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.observation import ModelCreated, RunOpened
 from reproof.model.recipe import Recipe
-from reproof.model.record import Byproducts, ChildProcess, NativeLibrary, Omission, RandomnessSection
+from reproof.model.record import Byproducts, ChildProcess, Entropy, NativeLibrary, Omission, RandomnessSection
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
@@ -64,6 +65,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         seed: What is applied; None for nothing.
         profile: Name of the determinism profile, for what is decided within the program.
         profile_variables: What the profile sets in the environment.
+        entropy: What is done about draws of entropy.
         tracking: Variables for MLflow in the child.
         tracking_files: Names of what belongs to the tracking store.
         max_kept_bytes: Bytes of products that are kept.
@@ -86,6 +88,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     profile: str = "off"
     profile_variables: dict[str, str] = {}
+    entropy: Entropy = "record"
     tracking: dict[str, str] = {}
     tracking_files: tuple[str, ...] = ()
     max_kept_bytes: int = 1 << 30
@@ -120,6 +123,7 @@ class _Seen(msgspec.Struct, frozen=True):
     after: Tree
     lines: Observations
     opened: frozenset[str]
+    written_first: frozenset[str]
     omissions: tuple[Omission, ...]
     started: float
     inputs: dict[str, dict[str, str]]
@@ -148,6 +152,7 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
         scan(top),
         observations.read(setup.scratch / "observations.jsonl"),
         frozenset(watch.opened_paths),
+        frozenset(watch.written_first),
         (*watch.omissions, *before.omissions),
         started,
         inputs,
@@ -184,6 +189,7 @@ def _variables(setup: Setup) -> dict[str, str | None]:
         **setup.tracking,
         **_result_variables(setup),
         "REPROOF_DETERMINISM": setup.profile,
+        "REPROOF_ENTROPY": setup.entropy,
         "REPROOF_SET": " ".join(setup.profile_variables),
     }
     if setup.seed is not None:
@@ -218,12 +224,13 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         seen=seen.opened - written,
         ignored=(
             str(setup.scratch),
-            *(str(folder) for folder in (*setup.environment, *setup.ignored)),
+            *(str(folder) for folder in (*setup.environment, *setup.ignored, *_own_code(naming.top))),
             *(str(naming.find_file(name)) for name in tracking_files),
         ),
         there=seen.before.entries,
         started=seen.started,
         written=written,
+        written_first=seen.written_first | observations.written_before_read(seen.lines),
         before=seen.inputs,
         digesting=setup.digesting,
     )
@@ -259,6 +266,13 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
             *logged.omissions,
         ),
     )
+
+
+def _own_code(top: str) -> Iterator[Path]:
+    """Where reproof itself lies, which MLflow imports as a plug-in; unless it is the project."""
+    folder = Path(__file__).parents[1]
+    if not folder.is_relative_to(top):
+        yield folder
 
 
 def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...]) -> Iterator[Omission]:
@@ -363,13 +377,14 @@ def _log(setup: Setup, name: str) -> Artifact | None:
 
 
 def _randomness(setup: Setup, lines: Observations) -> RandomnessSection:
-    applied, seeded, unseeded = observations.randomness(lines)
+    applied, seeded = observations.randomness(lines)
     return RandomnessSection(
         seed=setup.seed,
         profile=setup.profile,
         variables=setup.profile_variables,
         applied=applied,
         seeded=seeded,
-        unseeded=unseeded,
+        unseeded=draws(lines),
+        entropy=setup.entropy,
         readings=readings(lines),
     )

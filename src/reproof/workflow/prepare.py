@@ -21,14 +21,14 @@ from reproof.errors import ProjectError, UsageError
 from reproof.model.artifact import Artifact
 from reproof.model.determinism import Profile
 from reproof.model.event import Emit, Event
-from reproof.model.record import CodeSection, Omission, ProjectSection
+from reproof.model.record import CodeSection, Entropy, Omission, ProjectSection
 from reproof.project.location import Location, locate
 from reproof.project.mlproject import MLProject, read_mlproject
 from reproof.project.rendering import Invocation, Places, render
 from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.materials import Origins
-from reproof.workflow.tracked_data import tracked_artifacts
+from reproof.workflow.tracked_data import stage_inputs, tracked_artifacts
 
 _SEED_BITS = 32
 
@@ -44,6 +44,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
         revision: Commit, branch or tag, for a clone aside.
         seed: A number, ``none``, or None for the settings' or a fresh one.
         determinism: A profile, or None for the settings' or ``default``.
+        entropy: ``record``, ``control``, ``forbid``, or None for the settings'; by default ``control`` where a
+            seed is applied, ``record`` where none is, or the profile is ``off``.
         require_clean: Refuse uncommitted changes.
         experiment: MLflow experiment.
         run_name: Name of the MLflow run.
@@ -56,6 +58,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None = None
     seed: int | str | None = None
     determinism: Profile | None = None
+    entropy: Entropy | None = None
     require_clean: bool = False
     experiment: str | None = None
     run_name: str | None = None
@@ -79,6 +82,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         seed: What is applied; None for nothing.
         seed_source: Who decided.
         profile: The determinism profile.
+        entropy: What is done about draws of entropy.
         omissions: What is known not to be captured.
     """
 
@@ -96,6 +100,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None
     seed_source: str
     profile: Profile
+    entropy: Entropy
     omissions: tuple[Omission, ...]
 
 
@@ -122,6 +127,7 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
     store = DirectoryStore(own)
     section, captured = _keep_code(top, code, store)
     seed, source = _choose_seed(wishes.seed, settings)
+    profile = wishes.determinism or settings.determinism or "default"
     return Prepared(
         top=top,
         folder=folder,
@@ -139,10 +145,12 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
             tracked=tracked_artifacts(top),
             declared=_declared(project, folder, top)
             | declared_materials(settings, folder, Naming(top=str(top), home=str(Path.home()))),
+            expected=stage_inputs(top),
         ),
         seed=seed,
         seed_source=source,
-        profile=wishes.determinism or settings.determinism or "default",
+        profile=profile,
+        entropy=_choose_entropy(wishes, settings, seed, profile),
         omissions=code.omissions,
     )
 
@@ -345,6 +353,18 @@ def _choose_seed(wish: int | str | None, settings: Settings) -> tuple[int | None
         if value is not None:
             return int(value), source
     return secrets.randbits(_SEED_BITS), "fresh"
+
+
+def _choose_entropy(wishes: Wishes, settings: Settings, seed: int | None, profile: Profile) -> Entropy:
+    """What is done about draws of entropy; streams are derived from a seed, so without one there are none."""
+    if wishes.entropy == "control" and seed is None:
+        raise UsageError(
+            "cannot control entropy without a seed: `--entropy control` derives its streams from it",
+            hint="pass `--seed 42`, or `--entropy record`",
+        )
+    usual: Entropy = "record" if profile == "off" else "control"
+    chosen: Entropy = wishes.entropy or settings.entropy or usual
+    return "record" if chosen == "control" and seed is None else chosen
 
 
 def environment_of(variables: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import posixpath
+from pathlib import Path, PurePosixPath
 
-from reproof.errors import MaterialError
+from reproof.errors import MaterialError, ProjectError
 from reproof.model.artifact import Artifact
 from reproof.model.dvc import DvcEntry, parse_manifest
 from reproof.project.dvc import read_config, tracked
+from reproof.project.dvc_stages import find_pipeline_files, read_stages
 
 
 def tracked_artifacts(top: Path) -> dict[str, Artifact]:
@@ -29,6 +31,34 @@ def tracked_artifacts(top: Path) -> dict[str, Artifact]:
         for path, md5 in _members(top, entry):
             found[f"{entry.path}/{path}"] = _artifact(entry, f"{entry.path}/{path}", md5)
     return found
+
+
+def stage_inputs(top: Path) -> frozenset[str]:
+    """Files that stages of dvc.yaml depend on and none of them makes, by name below the repository.
+
+    A file that is not understood names nothing here: DVC itself, or the verb that carries stages out,
+    says what is wrong with it.
+    """
+    depended: set[str] = set()
+    made: set[str] = set()
+    for name in find_pipeline_files(top):
+        try:
+            stages = read_stages(top, name)
+        except ProjectError:
+            continue
+        depended.update(dep.place for stage in stages for dep in stage.deps)
+        made.update(out.place for stage in stages for out in stage.outs)
+    found: set[str] = set()
+    for place in depended:
+        path = top / place
+        if not posixpath.isabs(place) and not _is_within(place, made):
+            inside = path.rglob("*") if path.is_dir() else [path]
+            found.update(each.relative_to(top).as_posix() for each in inside if each.is_file())
+    return frozenset(found)
+
+
+def _is_within(place: str, folders: set[str]) -> bool:
+    return place in folders or any(str(parent) in folders for parent in PurePosixPath(place).parents)
 
 
 def _artifact(entry: DvcEntry, name: str, md5: str) -> Artifact:
