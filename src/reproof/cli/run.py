@@ -50,6 +50,12 @@ class CommandAfterDashes(click.Command):
     help="what is done beside the seed so that the run repeats  [default: default]",
 )
 @click.option(
+    "--entropy",
+    type=click.Choice(["record", "control", "forbid"]),
+    help="what is done about draws that no seed covers: note them, give them streams derived from the seed, "
+    "or let the run fail  [default: control; record with `--seed none` or `--determinism off`]",
+)
+@click.option(
     "--env-manager",
     type=click.Choice(["uv", "local"]),
     help="make the environment with uv, or use the current one  [default: uv where the project names one]",

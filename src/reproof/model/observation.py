@@ -87,15 +87,13 @@ class Applied(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="a
 class Seeded(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="seeded"):
     """The user's code seeded a generator at `where` (``${PROJECT}/train.py:12``).
 
-    Through a package at its place `inside`, if that is not empty. `answer` is what the library said right
-    afterwards that its seed is, where it tells.
+    Through a package at its place `inside`, if that is not empty.
     """
 
     what: str
     where: str = ""
     value: str = ""
     inside: str = ""
-    answer: str = ""
 
 
 class Switched(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="switch"):
@@ -108,23 +106,35 @@ class Switched(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class Answered(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="answer"):
-    """What a library said of itself at the end of a process."""
+    """What a library said of itself at the end of a process; with `where`, right after being seeded there."""
 
     what: str
     value: str = ""
+    where: str = ""
 
 
 class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew"):
-    """A generator was made without a seed, at `where`.
+    """Entropy of the system was drawn at `where`, or a generator that nobody had seeded was used.
 
     By a package at its place `inside`, if that is not empty; `importing` when that was still on its way
-    in, so that it is a default that the package keeps for itself.
+    in, so that it is a default that the package keeps for itself. `control` is ``controlled``,
+    ``uncontrolled`` or ``harmless``; `by` says under whose control (``seed``, ``stream``: reproof's,
+    ``code``: the program's own seed), or why it is harmless. `package` is the one around `inside`.
     """
 
     what: str
     where: str = ""
     inside: str = ""
     importing: bool = False
+    control: str = "uncontrolled"
+    by: str = ""
+    package: str = ""
+
+
+class Draws(Drew, frozen=True, kw_only=True, omit_defaults=True, tag="draws"):
+    """At the end of a process: `count` more draws than were told of, and what has become of `control`."""
+
+    count: int = 0
 
 
 class Failed(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="failed"):
@@ -245,6 +255,7 @@ AnyObservation = (
     | Switched
     | Answered
     | Drew
+    | Draws
     | Failed
     | RunOpened
     | RunClosed

@@ -5,7 +5,7 @@ The words materials, products and byproducts are those of in-toto links.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -216,6 +216,7 @@ Control = Literal["uncontrolled", "controlled", "harmless"]
 
 #: What is done about draws of entropy.
 Entropy = Literal["record", "control", "forbid"]
+ENTROPY: tuple[Entropy, ...] = get_args(Entropy)
 
 
 class EntropyDraw(Section, frozen=True, kw_only=True, omit_defaults=True):

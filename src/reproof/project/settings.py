@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from reproof.errors import ProjectError
 from reproof.model.determinism import PROFILES, Profile
 from reproof.model.difference import Outcome
 from reproof.model.policy import EXACT, Policy, Rule, Tolerance
+from reproof.model.record import ENTROPY, Entropy
 from reproof.project.yaml_document import closest, describe, listed
 
 _ACCEPT = {outcome.word: outcome for outcome in (Outcome.IDENTICAL, Outcome.EQUIVALENT, Outcome.CLOSE)}
@@ -25,6 +26,8 @@ _UNITS |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", star
 _UNITS |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", start=1)}
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Word = TypeVar("Word", bound=str)
 
 
 class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seed: The seed of every run, ``"none"`` for none at all, None for a fresh one each time.
         determinism: The profile of every run where the command line names none.
+        entropy: What is done about draws of entropy where the command line does not say.
         experiment: MLflow experiment where the command line names none.
         products: Patterns of files, below the project, that are products even when unchanged.
         materials: Patterns of files that are inputs even when no process is seen to open them.
@@ -64,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int | Literal["none"] | None = None
     determinism: Profile | None = None
+    entropy: Entropy | None = None
     experiment: str | None = None
     products: tuple[str, ...] = ()
     materials: tuple[str, ...] = ()
@@ -139,6 +144,7 @@ class _Table:
         return Settings(
             seed=self.seed(),
             determinism=self.determinism(),
+            entropy=self.entropy(),
             experiment=self.text("experiment"),
             products=self.patterns("products"),
             materials=self.texts("materials") or (),
@@ -270,14 +276,22 @@ class _Table:
 
     def determinism(self) -> Profile | None:
         """A profile, None where none is named."""
-        value = self.value.get("determinism")
-        for profile in PROFILES:
-            if value == profile:
-                return profile
+        return self.one_of("determinism", PROFILES)
+
+    def entropy(self) -> Entropy | None:
+        """What is done about draws of entropy, None where it is not said."""
+        return self.one_of("entropy", ENTROPY)
+
+    def one_of(self, key: str, words: tuple[Word, ...]) -> Word | None:
+        """One of the `words`, None where it is absent."""
+        value = self.value.get(key)
+        for word in words:
+            if value == word:
+                return word
         if value is not None:
-            close = closest(value, PROFILES) if isinstance(value, str) else None
+            close = closest(value, words) if isinstance(value, str) else None
             hint = f"did you mean `{close}`?" if close else None
-            raise self.wrong("determinism", f"must be one of {listed(PROFILES)}", value, hint)
+            raise self.wrong(key, f"must be one of {listed(words)}", value, hint)
         return None
 
     def size(self, key: str, default: int) -> int:

@@ -8,6 +8,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.record import (
     CodeSection,
     Draw,
+    EntropyDraw,
     EnvironmentSection,
     HardwareSection,
     Metric,
@@ -156,11 +157,19 @@ def _randomness(randomness: RandomnessSection) -> Pairs:
         ("profile", plain(randomness.profile)),
         ("applied by reproof", ", ".join(plain(name) for name in randomness.applied)),
         ("seeded by the code", _draws(randomness.seeded)),
-        ("not seeded", _draws(randomness.unseeded)),
+        ("entropy", randomness.entropy),
+        *(
+            (label, _draws(tuple(draw for draw in randomness.unseeded if draw.control == control)))
+            for label, control in _CONTROLS
+        ),
     ]
 
 
-def _draws(draws: tuple[Draw, ...]) -> str:
+#: Headings of the draws of entropy, by whether they repeat.
+_CONTROLS = (("uncontrolled", "uncontrolled"), ("controlled", "controlled"), ("harmless draws", "harmless"))
+
+
+def _draws(draws: tuple[Draw, ...] | tuple[EntropyDraw, ...]) -> str:
     shown = [plain(f"{draw.what} at {draw.where}" if draw.where else draw.what) for draw in draws[:8]]
     return ", ".join(shown) + (f" and {len(draws) - 8:,} more" if len(draws) > 8 else "")
 

@@ -18,10 +18,9 @@ from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
 from reproof.capture import hardware
 from reproof.errors import InternalError
-from reproof.execute.bubblewrap import visible
 from reproof.execute.isolation import clean_environment
-from reproof.execute.protocol import Confinement
-from reproof.execute.select import Choice, Isolation, choose
+from reproof.execute.process import ProcessRunner
+from reproof.execute.select import Choice, Isolation
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.recipe import Recipe
@@ -30,6 +29,7 @@ from reproof.project.settings import Settings
 from reproof.store.directory import DirectoryStore
 from reproof.tracking.template import prepare as prepare_store
 from reproof.tracking.template import room_environment
+from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
 from reproof.workflow.materials import Origins
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.prepare import declared_materials, declared_products
@@ -65,6 +65,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         cached: Take the environment that is cached for the lock, checked as `run` does, instead of one of
             the room's own: enough for what is not to prove that the run can be re-created.
         rooms: Folder that the room is made in.
+        trusted: Its code is the user's own, or they trust who made it.
     """
 
     record: Record
@@ -77,6 +78,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     stores: tuple[str, ...] = ()
     cached: bool = False
     rooms: Path | None = None
+    trusted: bool = True
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,20 +157,34 @@ def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
         emit,
     )
     emit(Event(kind="finish", subject="environment"))
-    confinement = Confinement(
-        writable=(folder, temporary),
-        read_only=visible([*provision.prefixes, *restored.in_place]),
-        network=plan.settings.network,
-        devices=tuple(sorted(Path("/dev").glob("nvidia*"))),
-    )
-    return Room(
+    room = Room(
         folder=folder,
         temporary=temporary,
         plan=plan,
         provision=provision,
-        choice=choose(plan.isolation, confinement),
+        choice=Choice(runner=ProcessRunner(), level="process"),
         restored=restored,
     )
+    return msgspec.structs.replace(room, choice=_choose(room))
+
+
+def _choose(room: Room, scratch: Path | None = None) -> Choice:
+    """The isolation of one re-run; without a `scratch`, whether it can be had."""
+    folder, plan = room.folder, room.plan
+    own = [room.top, folder / "home", room.temporary]
+    own += [scratch, folder / "mlflow" / scratch.name] if scratch is not None else []
+    environment = room.provision.environment.folder
+    inner = environment.is_relative_to(folder)
+    prefixes = [path for path in room.provision.prefixes if not path.is_relative_to(folder)]
+    site = Site(
+        writable=tuple(path for path in own if path.exists()),
+        sealed=(scratch / "logs",) if scratch is not None else (),
+        shown=(*prefixes, *room.restored.in_place),
+        environment=(environment,) if inner else (),
+        network=plan.settings.network,
+        trusted=plan.trusted,
+    )
+    return choose_isolation(plan.isolation, confine(site), trusted=plan.trusted)
 
 
 def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
@@ -201,6 +217,8 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
     """
     plan, folder = room.plan, room.folder
     if number > 1:
+        for place in (folder / "home", room.temporary):
+            _empty(place)
         lay_out(plan, folder, emit)
     scratch = folder / f"run-{number}"
     scratch.mkdir()
@@ -212,7 +230,7 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             naming=naming,
             scratch=scratch,
             store=room.store,
-            runner=room.choice.runner,
+            runner=_choose(room, scratch).runner,
             attention=Attention(timeout=plan.timeout, sweep=True),
             origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
             seed=record.randomness.seed,
@@ -233,6 +251,12 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
         raise KeyboardInterrupt
     done = complete(_draft(room), evidence, tuple(record.environment.variables))
     return _with_leaks(done, plan.source), evidence
+
+
+def _empty(folder: Path) -> None:
+    """Leave a folder with nothing in it; links are removed, not followed."""
+    for path in folder.iterdir():
+        remove_tree(path)
 
 
 def _with_leaks(record: Record, source: Path) -> Record:
@@ -285,7 +309,7 @@ def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
     packages = {item.name: item.version for item in room.provision.section.distributions}
     if "mlflow" not in packages and "mlflow-skinny" not in packages:
         return {}
-    folder = room.folder / "mlflow" / str(number)
+    folder = room.folder / "mlflow" / f"run-{number}"
     folder.mkdir()
     found = packages.get("mlflow") or packages["mlflow-skinny"]
     # Seconds, when it is the first time for this MLflow.

@@ -246,7 +246,10 @@ def _draft(prepared: Prepared, provision: Provision) -> Record:
         environment=provision.section,
         hardware=machine,
         randomness=RandomnessSection(
-            seed=prepared.seed, seed_source=prepared.seed_source, profile=prepared.profile
+            seed=prepared.seed,
+            seed_source=prepared.seed_source,
+            profile=prepared.profile,
+            entropy=prepared.entropy,
         ),
         omissions=(
             *prepared.omissions,
@@ -276,6 +279,7 @@ def _setup(
         origins=prepared.origins,
         seed=prepared.seed,
         profile=prepared.profile,
+        entropy=prepared.entropy,
         tracking=tracker.variables(prepared),
         tracking_files=tracking_names(tracker.uri, naming),
         max_kept_bytes=prepared.settings.max_kept_bytes,

@@ -13,14 +13,34 @@ def finish(last):
     """Write the line; after the `last` one of a process no other."""
     if os.getpid() in _told:
         return
-    if "_reproof_numpy" in sys.modules:
-        sys.modules["_reproof_numpy"].settle()
+    _settle()
     if last:
         _told.add(os.getpid())
     if watch.life["forked"] and watch.life["modules"] == len(sys.modules):
         lines.write("end")  # a worker that loaded nothing new: its parent tells the rest
     else:
-        lines.write("end", modules=_modules(), native=_native())
+        native = _native()
+        _read_back(native)
+        lines.write("end", modules=_modules(), native=native)
+
+
+def _settle():
+    """Tell what is known only at the end of those who drew entropy."""
+    for name in ("_reproof_numpy", "_reproof_states", "_reproof_entropy"):
+        module = sys.modules.get(name)
+        if module is not None:
+            try:
+                module.settle()
+            except BaseException as error:  # also what ends a run where entropy is forbidden: it ends anyway
+                if "Forbidden" not in type(error).__name__:
+                    lines.failed("randomness", repr(error))
+
+
+def _read_back(native):
+    if any(name in sys.modules for name in ("numpy", "torch", "tensorflow", "jax")):
+        import _reproof_readback
+
+        _reproof_readback.tell(native)
 
 
 def _native():

@@ -33,7 +33,7 @@ waiting = [str]
 
 _roots = []  # (variable, folder)
 _kinds = {}  # file name of code: one of the three below
-_USER, _LIBRARY, _NEITHER = range(3)
+USER, LIBRARY, NEITHER = range(3)
 
 
 def write(kind, **fields):
@@ -80,15 +80,20 @@ def places(depth=1):
     """
     frame, inside, importing = sys._getframe(depth), "", False
     while frame is not None:
-        kind = _kind(frame)
-        if kind == _USER:
-            return _place(frame), inside, importing
-        if kind == _LIBRARY:
-            inside = inside or _place(frame)
+        kind = kind_of(frame)
+        if kind == USER:
+            return place_of(frame), inside, importing
+        if kind == LIBRARY:
+            inside = inside or place_of(frame)
         elif inside and frame.f_code.co_filename == _IMPORTER:
             importing = True
         frame = frame.f_back
     return inside, "", False
+
+
+def append(text):
+    """Append whole lines, as `line` makes them, after all that waits."""
+    _append(waiting[0]() + text)
 
 
 def line(kind, fields):
@@ -195,30 +200,43 @@ def _keep(data):
     _counts["stuck"] = 1
 
 
-def _kind(frame):
+def kind_of(frame):
+    """Whose code a frame carries out: USER, LIBRARY or NEITHER."""
     name = frame.f_code.co_filename
     kind = _kinds.get(name)
     if kind is None:
         kind = _kinds[name] = _kind_of_file(name)
     if (
-        kind == _USER
+        kind == USER
         and name.startswith("<")
         and ("__file__" in frame.f_globals or "spawn_main" in frame.f_code.co_names)
     ):
         # Made by a library for the module of a file (methods of a dataclass), or what starts a worker.
-        return _NEITHER
+        return NEITHER
     return kind
+
+
+def is_ours(frame):
+    """Whether a frame carries out code of reproof's own, in this process."""
+    name = frame.f_code.co_filename
+    return name.startswith(HERE) or "/_reproof_" in name
+
+
+def is_importer(frame):
+    """Whether a frame is of the import system."""
+    return frame.f_code.co_filename == _IMPORTER
 
 
 def _kind_of_file(name):
     if name.startswith(("<frozen", "<__array_function__", HERE)) or "/_reproof_" in name:
-        return _NEITHER
+        return NEITHER
     if "/site-packages/" in name or "/dist-packages/" in name:
-        return _LIBRARY
-    return _NEITHER if name.startswith(STANDARD) else _USER
+        return LIBRARY
+    return NEITHER if name.startswith(STANDARD) else USER
 
 
-def _place(frame):
+def place_of(frame):
+    """File and line of a frame, as ``${PROJECT}/train.py:12``."""
     return "%s:%d" % (shortened(frame.f_code.co_filename), frame.f_lineno)
 
 

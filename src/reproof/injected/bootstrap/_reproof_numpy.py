@@ -10,6 +10,7 @@ from _collections import deque
 from _thread import get_ident
 from time import monotonic
 
+import _reproof_entropy as entropy
 import _reproof_lines as lines
 import _reproof_random as randomness
 import _reproof_watch as watch
@@ -27,9 +28,15 @@ _MAKERS = (
 )
 _LATER = 0.01  # seconds
 _MANY = 100
+_PLACES = 1000
 
 _within = set()  # threads that are making a RandomState
-_undecided = deque()  # (time, bit generator, places)
+_undecided = deque()  # (time, bit generator, frames above, whether it was given a stream)
+_given = {}  # thread that is making a RandomState: frames above, whether it was given a stream
+
+_makers = {}  # (code, offset): name
+
+_STATE = "numpy.random.RandomState()"
 
 
 def install():
@@ -44,12 +51,19 @@ def install():
         return
 
     def randbits(k):
-        if get_ident() not in _within:
-            try:
-                _note()
-            except Exception as error:
-                lines.failed("numpy.random", repr(error))
-        return draw(k)
+        value = None
+        try:
+            me = get_ident()
+            if me in _within:
+                value, seen = entropy.peek(_STATE, k)
+                _given[me] = seen, value is not None
+            else:
+                value = _generator(k)
+        except entropy.FORBIDDEN:
+            raise
+        except Exception as error:
+            lines.failed("numpy.random", repr(error))
+        return entropy.quietly(draw, k) if value is None else value
 
     source.randbits = randomness.disguised(randbits, draw)
     legacy._MT19937 = _Maker(kind)
@@ -58,12 +72,17 @@ def install():
 def settle(at_last=True):
     """Decide about generators made a moment ago, `at_last` about all."""
     while _undecided:
-        made, generator, places = _undecided[0]
+        made, generator, seen, controlled = _undecided[0]
         if not at_last and len(_undecided) < _MANY and monotonic() - made < _LATER:
             return
         _undecided.popleft()
         if generator._seed_seq is not None:
-            randomness.note_draw("numpy.random.RandomState()", places)
+            entropy.note(
+                _STATE,
+                seen,
+                entropy.CONTROLLED if controlled else None,
+                "stream" if controlled else "",
+            )
 
 
 class _Maker:
@@ -80,10 +99,11 @@ class _Maker:
         finally:
             _within.discard(me)
         try:
-            settle(at_last=False)
-            places = lines.places()
-            if randomness.is_new("numpy.random.RandomState()", places):
-                _undecided.append((monotonic(), generator, places))
+            settle(at_last=entropy.forbidden())
+            if me in _given:
+                _undecided.append((monotonic(), generator, *_given.pop(me)))
+        except entropy.FORBIDDEN:
+            raise
         except Exception as error:
             lines.failed("numpy.random", repr(error))
         return generator
@@ -98,15 +118,24 @@ class _Maker:
         return getattr(self.kind, name)
 
 
-def _note():
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(lines.HERE):
+def _generator(bits):
+    frame = sys._getframe(2)
+    while frame is not None and lines.is_ours(frame):
         frame = frame.f_back
-    randomness.note_draw("numpy.random." + _maker(frame), lines.places())
+    return entropy.generator("numpy.random." + _maker(frame), bits)
 
 
 def _maker(frame):
     """Which maker of generators a frame is calling: by the names in its code, else in its line."""
+    place = (frame.f_code, frame.f_lasti) if frame is not None else None
+    if place not in _makers:
+        if len(_makers) >= _PLACES:
+            _makers.clear()
+        _makers[place] = _find_maker(frame)
+    return _makers[place]
+
+
+def _find_maker(frame):
     names = [name for name in _MAKERS if frame is not None and name in frame.f_code.co_names]
     if len(names) > 1:
         text = _line_of(frame)

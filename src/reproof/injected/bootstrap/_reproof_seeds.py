@@ -43,6 +43,11 @@ def name_child(program, environment):
         environment["REPROOF_ROLE"] = role  # a copy of ours, made before this child had a number
 
 
+def digest(data):
+    """The 64 bytes of sha512."""
+    return _sha512(data).digest()
+
+
 def _sha512(data):
     # The very module that `random` has loaded (its name depends on the version), so no other comes in.
     for name in ("_sha2", "_sha512", "hashlib"):

@@ -32,8 +32,19 @@ life = {
 _AWAITED = (
     ("random", "_reproof_random", "standard"),
     ("numpy.random", "_reproof_random", "numpy"),
-    ("torch", "_reproof_random", "torch"),
-    ("tensorflow", "_reproof_random", "tensorflow"),
+    ("numpy.random", "_reproof_frameworks", "numpy"),
+    ("torch", "_reproof_frameworks", "torch"),
+    ("torch", "_reproof_profile", "torch"),
+    ("torch", "_reproof_libraries", "torch"),
+    ("torch.utils.data.dataloader", "_reproof_libraries", "loader"),
+    ("sklearn.utils.validation", "_reproof_libraries", "sklearn"),
+    ("sklearn.base", "_reproof_frameworks", "sklearn"),
+    ("tensorflow", "_reproof_frameworks", "tensorflow"),
+    ("tensorflow", "_reproof_profile", "tensorflow"),
+    ("keras.src.utils.rng_utils", "_reproof_frameworks", "keras"),
+    ("jax._src.random.stateful_rng", "_reproof_frameworks", "jax"),
+    ("cupy.random", "_reproof_frameworks", "cupy"),
+    ("joblib._parallel_backends", "_reproof_profile", "joblib"),
     ("multiprocessing.util", "_reproof_workers", "prepare"),
     ("multiprocess.util", "_reproof_workers", "prepare"),
     ("http.client", "_reproof_web", "install"),
@@ -81,6 +92,8 @@ def begin(via):
     """Write the first line of this process and watch from now on."""
     life["seed"] = os.environ.get("REPROOF_SEED")
     life["role"] = os.environ.get("REPROOF_ROLE", "")
+    if "RANK" in os.environ:
+        _take_rank()
     if life["seed"]:
         # Made while there is one thread; changed later without moving the environment about.
         os.environ.setdefault("REPROOF_ROLE", "")
@@ -104,6 +117,7 @@ def begin(via):
     atexit.register(finish)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_forking, after_in_child=_forked)
+    _watch_entropy()
     _watch()
 
 
@@ -129,6 +143,16 @@ def note(path, flags):
     lines.flush()
 
 
+def _take_rank():
+    import _reproof_ranks
+
+    try:
+        life["role"] = _reproof_ranks.role(life["role"])
+        _reproof_ranks.share_threads()
+    except Exception as error:
+        lines.failed("rank", repr(error))
+
+
 def _later(ours, function):
     def callback(module):
         getattr(__import__(ours), function)(module)
@@ -146,9 +170,44 @@ def _forked():
         _forget()
         life["role"] = "%s/fork.%d" % (life["role"], life["forks"])
         life.update(forks=0, forked=True, modules=len(sys.modules))
+        if "_reproof_entropy" in sys.modules:
+            sys.modules["_reproof_entropy"].forget()
         lines.write("boot", parent=os.getppid(), fork=True, via="fork")
     except Exception as error:
         lines.failed("fork", repr(error))
+
+
+def written():
+    """Names of the files that were opened for writing, as they were given."""
+    return (
+        _seen["w"] | _seen["rw"] | {path for path, _mode, _flags in list(_pending) if isinstance(path, str)}
+    )
+
+
+def _watch_entropy():
+    """Hear of bytes that are taken from the system; `random` and `uuid` take theirs by this function."""
+    draw = os.urandom
+
+    def urandom(size, /):
+        data = draw(size)
+        entropy = None
+        try:
+            import _reproof_entropy as entropy
+
+            entropy.system(data)
+        except BaseException as error:
+            if entropy is not None and isinstance(error, entropy.FORBIDDEN):
+                raise
+            lines.failed("os.urandom", repr(error))
+        return data
+
+    for attribute in ("__doc__", "__name__", "__qualname__", "__text_signature__"):
+        try:
+            setattr(urandom, attribute, getattr(draw, attribute))
+        except (AttributeError, TypeError):
+            continue
+    urandom.__module__ = "os"
+    os.urandom = urandom
 
 
 def _arguments():
