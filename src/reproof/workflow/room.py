@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -25,7 +26,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, Record, Tool
-from reproof.project.settings import Settings
+from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.tracking.template import prepare as prepare_store
 from reproof.tracking.template import room_environment
@@ -50,6 +51,10 @@ NOT_REPLAYED = frozenset(
 )
 
 
+#: ``own``: made by this user on this host; ``given``: they said that they trust it; ``none``.
+Trust = Literal["own", "given", "none"]
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a room is made from and how it is used.
 
@@ -65,7 +70,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         cached: Take the environment that is cached for the lock, checked as `run` does, instead of one of
             the room's own: enough for what is not to prove that the run can be re-created.
         rooms: Folder that the room is made in.
-        trusted: Its code is the user's own, or they trust who made it.
+        trust: Whether the record's code is a stranger's.
+        allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
     """
 
     record: Record
@@ -78,7 +84,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     stores: tuple[str, ...] = ()
     cached: bool = False
     rooms: Path | None = None
-    trusted: bool = True
+    trust: Trust = "own"
+    allow_python: str | None = None
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +149,8 @@ def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
     for name in ("home", "mlflow", "store"):
         (folder / name).mkdir()
     restored = lay_out(plan, folder, emit)
+    # What the recorded project said of itself, not what the user's work tree says today.
+    plan = msgspec.structs.replace(plan, settings=read_settings(_project(plan, folder), _top(plan, folder)))
     emit(Event(kind="start", subject="environment", message="making the environment from the lock"))
     provision = provide_again(
         Original(
@@ -153,6 +162,8 @@ def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
             offline=plan.offline,
             groups=plan.settings.environment.groups,
             extras=plan.settings.environment.extras,
+            trusted=plan.trust != "none",
+            allow_python=plan.allow_python,
         ),
         emit,
     )
@@ -182,9 +193,9 @@ def _choose(room: Room, scratch: Path | None = None) -> Choice:
         shown=(*prefixes, *room.restored.in_place),
         environment=(environment,) if inner else (),
         network=plan.settings.network,
-        trusted=plan.trusted,
+        trusted=plan.trust != "none",
     )
-    return choose_isolation(plan.isolation, confine(site), trusted=plan.trusted)
+    return choose_isolation(plan.isolation, confine(site), trusted=plan.trust != "none")
 
 
 def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
@@ -224,6 +235,8 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
     scratch.mkdir()
     record = plan.record
     naming = _naming(plan, folder, room.provision, scratch)
+    tracking = _tracking(room, number, emit)  # makes a folder that the re-run may write
+    patience = PATIENCE if plan.timeout is None and plan.trust == "none" else plan.timeout
     evidence = observe(
         Setup(
             recipe=_recipe(room, naming),
@@ -231,13 +244,13 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             scratch=scratch,
             store=room.store,
             runner=_choose(room, scratch).runner,
-            attention=Attention(timeout=plan.timeout, sweep=True),
+            attention=Attention(timeout=patience, sweep=True),
             origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
             seed=record.randomness.seed,
             profile=record.randomness.profile,
             profile_variables=record.randomness.variables,
             entropy=record.randomness.entropy,
-            tracking=_tracking(room, number, emit),
+            tracking=tracking,
             max_kept_bytes=plan.settings.max_kept_bytes,
             declared_products=declared_products(plan.settings, record.project.subdirectory),
             environment=room.provision.prefixes,
@@ -249,6 +262,9 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
     )
     if evidence.interrupted:
         raise KeyboardInterrupt
+    if evidence.execution.exceeded:
+        message = f"the re-run was ended: {evidence.execution.exceeded}"
+        emit(Event(kind="warning", subject="limits", message=message))
     done = complete(_draft(room), evidence, tuple(record.environment.variables))
     return _with_leaks(done, plan.source), evidence
 
@@ -293,7 +309,7 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
         scripts=[room.provision.scripts],
         home=room.folder / "home",
         temporary=room.temporary,
-        more=[name for name in room.plan.record.environment.variables if name not in NOT_REPLAYED],
+        more=_replayed(room.plan),
     )
     env = {name: naming.expand_in(value) for name, value in env.items()}
     env["VIRTUAL_ENV"] = str(room.provision.prefix)
@@ -302,6 +318,13 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
         env["PYTHONPATH"] = os.pathsep.join(search)
     argv = tuple(naming.expand_in(word) for word in section.argv)
     return Recipe(argv=argv, env=env, cwd=str(_project(room.plan, room.folder)))
+
+
+def _replayed(plan: Plan) -> list[str]:
+    """Recorded variables beyond the allow-list that the re-run gets; none from a stranger."""
+    if plan.trust == "none":
+        return []
+    return [name for name in plan.record.environment.variables if name not in NOT_REPLAYED]
 
 
 def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
@@ -314,7 +337,10 @@ def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
     found = packages.get("mlflow") or packages["mlflow-skinny"]
     # Seconds, when it is the first time for this MLflow.
     emit(Event(kind="start", subject="store", message="laying out an MLflow store for the re-run"))
-    uri = prepare_store(room.provision.environment.python, found, folder / "mlflow.db")
+    if room.plan.trust == "none":  # asking this MLflow to make a database would run its code out here
+        uri = (folder / "mlruns").as_uri()
+    else:
+        uri = prepare_store(room.provision.environment.python, found, folder / "mlflow.db")
     emit(Event(kind="finish", subject="store"))
     variables = {**room_environment(uri), "REPROOF_ROOM": str(room.folder)}
     section = room.plan.record.project
