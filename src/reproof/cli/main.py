@@ -35,6 +35,7 @@ _OF_THE_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROF
 VERBS = {
     "run": ("run", "run a project; record code, data, environment, randomness and results"),
     "verify": ("verify", "re-create a recorded run in a clean room, compare, give a verdict"),
+    "replicate": ("replicate", "run with other seeds, say whether the result stands"),
     "diff": ("diff", "say how two records, runs, files or folders differ; runs nothing"),
     "show": ("show", "show a record, or the verdicts on it"),
     "list": ("listing", "list the recorded runs of this project"),

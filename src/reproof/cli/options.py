@@ -124,7 +124,7 @@ def isolation(function: F) -> F:
     """--isolation: how a re-run is kept apart."""
     return click.option(
         "--isolation",
-        type=click.Choice(["auto", "process", "bubblewrap"]),
+        type=click.Choice(["auto", "none", "process", "bubblewrap", "docker"]),
         default="auto",
         show_default=True,
         envvar="REPROOF_ISOLATION",
@@ -141,3 +141,36 @@ def timeout(function: F) -> F:
         metavar="SECONDS",
         help="end the command after this time",
     )(function)
+
+
+def jobs(function: F) -> F:
+    """--jobs and --on: how many re-runs go on at the same time, and where."""
+    cluster = click.option(
+        "--on",
+        "cluster",
+        metavar="ADDRESS",
+        envvar="REPROOF_ON",
+        show_envvar=True,
+        callback=_cluster,
+        help="a Dask cluster, as dask://HOST:PORT, instead of this machine",
+    )
+    count = click.option(
+        "--jobs",
+        type=click.IntRange(min=1, max=1024),
+        default=1,
+        show_default=True,
+        metavar="N",
+        envvar="REPROOF_JOBS",
+        show_envvar=True,
+        help="re-runs at the same time",
+    )
+    return count(cluster(function))
+
+
+def _cluster(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Read ``--on``: the address that Dask understands."""
+    if value is None:
+        return None
+    if not value.startswith("dask://") or ":" not in value[7:]:
+        raise click.BadParameter(f"`{value}` is no address like `dask://HOST:PORT`", ctx, param)
+    return f"tcp://{value[7:]}"

@@ -47,7 +47,7 @@ class HtmlRenderer:
         """Summary, tables of metrics and artifacts with what differs unfolded, and what limits the answer."""
         page = Page(Sides())
         status, meaning = exit_meaning(verdict)
-        return _render(
+        return render_page(
             "verdict.html",
             page,
             title=f"{verdict.word}: {plain(verdict.project)}",
@@ -73,7 +73,7 @@ class HtmlRenderer:
     def difference(self, difference: Difference, sides: Sides) -> str:
         """The tree of one difference."""
         page = Page(sides)
-        return _render(
+        return render_page(
             "difference.html",
             page,
             title=f"{difference.outcome.word}: {plain(difference.subject)}",
@@ -96,7 +96,7 @@ class HtmlRenderer:
             "products": [(each.name, artifact_text(each)) for each in record.products],
             "packages": [(each.name, each.version) for each in record.environment.distributions],
         }
-        return _render(
+        return render_page(
             "record.html",
             page,
             title=f"record {plain(identity[:12])}: {plain(record.project.name)}",
@@ -123,7 +123,7 @@ class HtmlRenderer:
             }
             for row in rows
         ]
-        return _render("list.html", Page(Sides()), title="recorded runs", tone="plain", lines=lines)
+        return render_page("list.html", Page(Sides()), title="recorded runs", tone="plain", lines=lines)
 
     def findings(self, findings: Sequence[Finding]) -> str:
         """A table of what was examined."""
@@ -139,7 +139,7 @@ class HtmlRenderer:
         ]
         lacking = any(finding.required and not finding.ok for finding in findings)
         tone = "bad" if lacking else "good"
-        return _render(
+        return render_page(
             "findings.html", Page(Sides()), title="what this machine offers", tone=tone, lines=lines
         )
 
@@ -164,7 +164,15 @@ def _asset(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _render(template: str, page: Page, **values: Any) -> str:
+def render_page(template: str, page: Page, *, styles: Sequence[str] = (), **values: Any) -> str:
+    """A page of ours from its template.
+
+    Args:
+        template: Name of the file beside this module.
+        page: Holds what the page was too long for.
+        styles: Further style sheets beside ours.
+        values: What the template asks for; text in it is escaped.
+    """
     from markupsafe import Markup
 
     script = _asset("page.js")
@@ -174,7 +182,7 @@ def _render(template: str, page: Page, **values: Any) -> str:
         _environment()
         .get_template(template)
         .render(
-            style=Markup(_asset("page.css")),  # noqa: S704  # our own file
+            style=Markup("".join(map(_asset, ("page.css", *styles)))),  # noqa: S704  # our own files
             script=Markup(script),  # noqa: S704
             script_digest=digest,
             rest=Markup(page.rest_json()),  # noqa: S704  # escaped for the place where it stands
