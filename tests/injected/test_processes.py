@@ -325,6 +325,7 @@ _reproof_lines.write("ml.metric", run="r", key="k", value=(0.1).hex(), step=3)
     kinds = {type(line).__name__ for line in told.lines.lines}
     assert kinds == {
         *("Booted", "Ended", "Opened", "Connected", "Started", "Applied", "Seeded", "Drew", "Failed"),
+        "Answered",
         "MetricLogged",
     }
     project = str(any_place.project)

@@ -21,7 +21,7 @@ def readings(observations: Observations) -> tuple[Reading, ...]:
         if isinstance(line, Switched):
             if line.where or line.what not in asked:
                 asked[line.what] = (line.value, _place(line))
-        elif isinstance(line, Answered):
+        elif isinstance(line, Answered) and not line.where:
             answers.setdefault(line.what, []).append(line.value)
     return tuple(
         Reading(
