@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from pyarrow import feather
 
 from reproof.compare.protocol import ContentError
-from reproof.compare.table_digest import BLOCK, changed_blocks, digest_batches, digest_table
+from reproof.compare.table_digest import digest_batches, digest_table
+from reproof.model.table import BLOCK, BlockedColumn, TableDigest, changed_blocks, changes_in_words
 
 ROWS = 2 * BLOCK + 1000
 
@@ -77,6 +79,22 @@ def test_a_change_is_found_from_the_digests_alone(data: pa.Table) -> None:
     assert before.digest != after.digest
     assert changed_blocks(before, after) == {"id": [(BLOCK + 1, 2 * BLOCK), (2 * BLOCK + 1, ROWS)]}
     assert changed_blocks(before, before) == {}
+    assert changed_blocks(before.shortened(), after.shortened()) == changed_blocks(before, after)
+    said = changes_in_words(before.shortened(), after.shortened())
+    assert said == f"column `id`, rows {BLOCK + 1:,}-{2 * BLOCK:,}, {2 * BLOCK + 1:,}-{ROWS:,}"
+    assert changes_in_words(before, before) == "the same table"
+
+
+def test_very_many_blocks_leave_the_columns() -> None:
+    columns = tuple(
+        BlockedColumn(name=name, type="int64", digest=digits * 64, blocks=(digits * 64,) * 9_000)
+        for name, digits in (("a", "1"), ("b", "2"))
+    )
+    one = TableDigest(digest="1", rows=9_000 * BLOCK, columns=columns).shortened()
+    assert [column.blocks for column in one.columns] == [(), ()]
+    other = msgspec.structs.replace(columns[1], digest="3" * 64)
+    two = TableDigest(digest="2", rows=9_000 * BLOCK, columns=(columns[0], other)).shortened()
+    assert changed_blocks(one, two) == {"b": [(1, 9_000 * BLOCK)]}
 
 
 CHANGES = {

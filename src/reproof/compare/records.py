@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Difference, Outcome, combine
 from reproof.model.record import (
@@ -17,6 +19,7 @@ from reproof.model.record import (
     RandomnessSection,
     Record,
 )
+from reproof.model.table import changed_blocks, changes_in_words
 
 
 def compare_set_ups(expected: Record, actual: Record) -> tuple[Difference, ...]:
@@ -85,7 +88,24 @@ def _builds(section: EnvironmentSection) -> dict[str, str]:
 
 
 def _materials(expected: tuple[Artifact, ...], actual: tuple[Artifact, ...]) -> Iterator[Difference]:
-    yield from _mapping("", _digests(expected), _digests(actual))
+    before, after = ({each.name: each for each in side} for side in (expected, actual))
+    for name in sorted({*before, *after}):
+        left, right = before.get(name), after.get(name)
+        found = _value(name, _digest(left) if left else None, _digest(right) if right else None)
+        yield from (_with_table(each, left, right) for each in found)
+
+
+def _with_table(found: Difference, before: Artifact | None, after: Artifact | None) -> Difference:
+    """The difference with what the digests of both tables say about it."""
+    one, two = (each.table if each is not None else None for each in (before, after))
+    if one is None or two is None:
+        return found
+    if one.digest == two.digest:
+        summary = f"{found.subject}: the same table, other bytes"
+        named = ("encoding of the table",)
+        return replace(found, outcome=Outcome.EQUIVALENT, summary=summary, canonicalised=named)
+    evidence = {"rows": [one.rows, two.rows], "columns": changed_blocks(one, two)}
+    return replace(found, summary=f"{found.summary}: {changes_in_words(one, two)}", evidence=evidence)
 
 
 def _randomness(expected: RandomnessSection, actual: RandomnessSection) -> Iterator[Difference]:

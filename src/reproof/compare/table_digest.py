@@ -20,46 +20,15 @@ from reproof.base.digesting import digest_bytes
 from reproof.compare.arrow_layout import plain_type
 from reproof.compare.arrow_values import ColumnDigest
 from reproof.compare.protocol import ContentError
+from reproof.model.table import BLOCK, BlockedColumn, TableDigest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows that have a digest of their own in each column.
-BLOCK = 65_536
-
 _VERSION = "reproof/table/1"
+_PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-
-
-class BlockedColumn(msgspec.Struct, frozen=True, kw_only=True):
-    """A column of a table.
-
-    Attributes:
-        name: Its name; not unique in every table.
-        type: Its plain type.
-        digest: BLAKE3 of the whole column, 64 hexadecimal digits.
-        blocks: BLAKE3 of each block of rows, in order.
-    """
-
-    name: str
-    type: str
-    digest: str
-    blocks: tuple[str, ...]
-
-
-class TableDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a table holds.
-
-    Attributes:
-        digest: BLAKE3 of the whole table: equal for equal content.
-        rows: Number of rows.
-        columns: In the order of the table.
-    """
-
-    digest: str
-    rows: int
-    columns: tuple[BlockedColumn, ...]
 
 
 def digest_table(path: Path) -> TableDigest:
@@ -109,27 +78,6 @@ def digest_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Tabl
     return TableDigest(digest=whole, rows=rows, columns=columns)
 
 
-def changed_blocks(one: TableDigest, two: TableDigest) -> dict[str, list[tuple[int, int]]]:
-    """Where two tables differ, from their digests alone.
-
-    Returns:
-        Name of each column that differs to ranges of rows ``(first, last)``, counted from 1, in
-        which a change lies; of a column that only one side has, or whose type differs, all rows.
-    """
-    rows = max(one.rows, two.rows)
-    others = {(column.name, column.type): column for column in two.columns}
-    found: dict[str, list[tuple[int, int]]] = {}
-    for column in one.columns:
-        other = others.pop((column.name, column.type), None)
-        if other is None:
-            found[column.name] = [(1, rows)]
-        elif other.digest != column.digest:
-            count = max(len(column.blocks), len(other.blocks))
-            differing = [n for n in range(count) if column.blocks[n : n + 1] != other.blocks[n : n + 1]]
-            found[column.name] = [(n * BLOCK + 1, min((n + 1) * BLOCK, rows)) for n in differing]
-    return {**found, **{name: [(1, rows)] for name, _ in others}}
-
-
 def _plain_type(kind: pa.DataType) -> str:
     """The type of the values themselves: a dictionary is a way to write them."""
     import pyarrow as pa
@@ -163,7 +111,7 @@ def _open(path: Path) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
     import pyarrow as pa
 
     ending = path.suffix.lower()
-    if ending in (".parquet", ".pq"):
+    if ending in _PARQUET:
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(path)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from reproof.model.digest import Digest
+from reproof.model.table import TableDigest
 
 Kind = Literal["file", "directory", "symlink"]
 
@@ -33,6 +34,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         target: Where a symlink points to.
         source: The address or file that names the content: ``data/bikes.csv.dvc``, a URL.
         kept: The content itself is in our store.
+        table: What it holds, where it is a table.
         note: What is worth knowing about this artifact (``opened by an unknown process``).
     """
 
@@ -45,6 +47,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target: str | None = None
     source: str | None = None
     kept: bool = False
+    table: TableDigest | None = None
     note: str | None = None
 
     @property

@@ -65,6 +65,8 @@ def _folder(artifact: Artifact) -> str | None:
 
 def _file(artifact: Artifact) -> DatasetInput:
     digests = {f"reproof.{name}": value for name, value in artifact.digests.items()}
+    if artifact.table is not None:
+        digests |= {"reproof.table": artifact.table.digest, "reproof.rows": str(artifact.table.rows)}
     if "blake3" in artifact.digests:
         return _dataset(artifact.name, f"b3:{artifact.digests['blake3'][:_DIGITS]}", [artifact], digests)
     label = str(artifact.digest)[:_LONGEST]  # of what came from the web the process itself took a digest
