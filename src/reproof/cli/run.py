@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from reproof.cli.options import Terminal, offline, shared, timeout
 from reproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from reproof.workflow.begin import RunOptions
+    from reproof.workflow.pipeline.run import PipelineOptions
 from reproof.model.determinism import PROFILES
 
 
@@ -60,6 +66,25 @@ class CommandAfterDashes(click.Command):
     type=click.Choice(["uv", "local"]),
     help="make the environment with uv, or use the current one  [default: uv where the project names one]",
 )
+@click.option(
+    "--pipeline", is_flag=True, help="run the stages of dvc.yaml  [default: without an entry point `main`]"
+)
+@click.option(
+    "--stage",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="only this stage and what it depends on; repeatable",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="stages that may run at once",
+)
+@click.option("--force", is_flag=True, help="run stages that are unchanged, too")
 @click.option("--require-clean", is_flag=True, help="refuse a work tree with uncommitted changes")
 @click.option("--no-log", is_flag=True, help="do not add the record to MLflow")
 @offline
@@ -71,9 +96,15 @@ def command(ctx: click.Context, /, uri: str, *, terminal: Terminal, **options: A
 
     Code, data, environment, randomness and results go into one record below `.reproof/`; the exit
     status is that of the command (125: reproof itself failed).
-    """
-    from reproof.workflow.run import RunOptions, run
 
+    A folder with a dvc.yaml and no entry point `main` is a pipeline: its stages run in order, those
+    that are unchanged are skipped, each has a record, and dvc.lock says what was there.
+    """
+    from reproof.workflow.begin import RunOptions
+    from reproof.workflow.run import run
+
+    jobs, force, targets = options.pop("jobs"), options.pop("force"), options.pop("targets")
+    is_pipeline = options.pop("pipeline") or bool(targets)
     wishes = RunOptions(
         uri=uri,
         command=ctx.meta.get("reproof.command", ()),
@@ -84,9 +115,42 @@ def command(ctx: click.Context, /, uri: str, *, terminal: Terminal, **options: A
         terminal=sys.stdout.isatty(),
         **options,
     )
+    pipeline = _pipeline(wishes, is_pipeline=is_pipeline)
+    if pipeline is not None:
+        chosen = msgspec.structs.replace(
+            pipeline, targets=targets or pipeline.targets, jobs=jobs, force=force or pipeline.force
+        )
+        return _run_pipeline(chosen, terminal)
     with terminal.console(yields_to=("command",)) as console:
         recorded = run(wishes, console.emit)
         console.tell_recorded(recorded.summary())
+    return recorded.exit_status
+
+
+def _pipeline(wishes: RunOptions, *, is_pipeline: bool) -> PipelineOptions | None:
+    """What was asked for as a pipeline; None where it is a single run."""
+    from reproof.project.dvc_stages import NAME
+
+    named = is_pipeline or Path(wishes.uri, NAME).is_file() or wishes.entry_point is not None
+    if not named or (wishes.command and not is_pipeline):
+        return None  # the usual case: nothing of pipelines is imported
+    from reproof.workflow.pipeline.choose import as_pipeline, make_pipeline_options
+
+    if not is_pipeline:
+        return as_pipeline(wishes)
+    if wishes.command or wishes.entry_point or wishes.parameters:
+        raise UsageError("a pipeline takes no command, no entry point and no parameters: dvc.yaml has them")
+    return make_pipeline_options(wishes)
+
+
+def _run_pipeline(options: PipelineOptions, terminal: Terminal) -> int:
+    from reproof.workflow.pipeline.run import run_pipeline
+
+    with terminal.console(yields_to=("command",)) as console:
+        recorded = run_pipeline(options, console.emit)
+        console.tell_recorded(recorded.summary())
+    if recorded.problem is not None:
+        raise recorded.problem
     return recorded.exit_status
 
 

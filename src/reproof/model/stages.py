@@ -21,6 +21,8 @@ class StageContent(_Section, frozen=True, kw_only=True, omit_defaults=True):
         size: Bytes in all.
         nfiles: Number of files of a folder.
         executable: The file's exec bit.
+        plain: DVC's id of the folder without byte code, which Python leaves there as it runs; None where
+            there is none.
         moved: The content after the stage had ended, where it was another (dependencies only).
     """
 
@@ -30,7 +32,13 @@ class StageContent(_Section, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 0
     nfiles: int | None = None
     executable: bool = False
+    plain: str | None = None
     moved: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What the content is known by: byte code does not count."""
+        return self.plain or self.md5
 
 
 class Undeclared(_Section, frozen=True, kw_only=True, omit_defaults=True):

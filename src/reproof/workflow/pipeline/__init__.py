@@ -1,0 +1,1 @@
+"""Pipelines: stages of dvc.yaml run in order, each with its own record, and verified as a whole."""
