@@ -44,6 +44,8 @@ VERBS = {
     "keep": ("keep", "put data that neither Git nor DVC has into the store"),
     "store": ("store", "check the content of records, remove what no record names"),
     "data": ("data", "versioned data: what is changed, missing, corrupted, not pushed; read it all"),
+    "audit": ("audit", "check the signed log, and MLflow against it; sign; report to an outsider"),
+    "key": ("key", "make and show the key that signs for you"),
     "sync": ("sync", "push what could not be written to MLflow at the time of the run"),
 }
 

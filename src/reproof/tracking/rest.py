@@ -28,7 +28,7 @@ _METRICS = 1000  # metrics in one request, the server's limit
 _JSON = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as Protocol Buffers write them
 _PARAMETER = 6000  # characters of a parameter's value, the server's limit
 _TAG = 8000  # characters of a tag's value, the server's limit
-_PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
+PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
 _PAUSES = (0.3, 1.0)  # seconds before a request is tried again, where that is safe
 _TRANSIENT = (429, 502, 503, 504)
 
@@ -72,11 +72,31 @@ class RestClient:
 
     def check(self) -> None:
         """Make sure that the server is there, is MLflow and accepts our credentials."""
-        self._call("POST", "experiments/search", {"max_results": 1})
+        self.call("POST", "experiments/search", {"max_results": 1})
 
     def get_run(self, run_id: str) -> Run:
         """The run with this id."""
-        return self._run(self._call("GET", "runs/get?" + urlencode({"run_id": run_id}))["run"])
+        return self._run(self.call("GET", "runs/get?" + urlencode({"run_id": run_id}))["run"])
+
+    def read(self, name: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """The answer to a question of the API, as it came: ``runs/get``."""
+        return self.call("GET", f"{name}?{urlencode(query)}")
+
+    def read_pages(self, name: str, query: Mapping[str, str], part: str) -> Iterator[dict[str, Any]]:
+        """The items named `part` of all pages of an answer."""
+        token = ""
+        while True:
+            answer = self.read(name, {**query, **({"page_token": token} if token else {})})
+            yield from answer.get(part) or []
+            token = answer.get("next_page_token") or ""
+            if not token:
+                return
+
+    def search_runs(self, condition: str) -> list[Run]:
+        """All runs, in all experiments, that fulfil a condition of MLflow's search language."""
+        experiments = [item["experiment_id"] for item in self._experiments()]
+        body = {"experiment_ids": experiments, "filter": condition, "max_results": _PAGE}
+        return [self._run(item) for item in self._pages("runs/search", body)]
 
     def find_runs(self, prefix: str) -> list[Run]:
         """All runs whose id begins with `prefix` (letters, digits, ``_`` and ``-``)."""
@@ -101,17 +121,17 @@ class RestClient:
     def experiment(self, name: str) -> str:
         """The id of the experiment `name`, which is made when there is none."""
         try:
-            found = self._call("GET", "experiments/get-by-name?" + urlencode({"experiment_name": name}))
+            found = self.call("GET", "experiments/get-by-name?" + urlencode({"experiment_name": name}))
         except RestError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
-            return str(self._call("POST", "experiments/create", {"name": name})["experiment_id"])
+            return str(self.call("POST", "experiments/create", {"name": name})["experiment_id"])
         return str(found["experiment"]["experiment_id"])
 
     def create_run(self, experiment_id: str, name: str | None, started: int) -> Run:
         """Make a run; `started` in milliseconds since the epoch."""
         body = {"experiment_id": experiment_id, "start_time": started, **({"run_name": name} if name else {})}
-        return self._run(self._call("POST", "runs/create", body)["run"])
+        return self._run(self.call("POST", "runs/create", body)["run"])
 
     def children(self, run: Run) -> list[Run]:
         """The runs below a run, in its experiment."""
@@ -127,7 +147,7 @@ class RestClient:
             for key, value in numbers.items()
         ]
         for start in range(0, len(items), _METRICS):
-            self._call(
+            self.call(
                 "POST", "runs/log-batch", {"run_id": run_id, "metrics": items[start : start + _METRICS]}
             )
 
@@ -139,7 +159,7 @@ class RestClient:
             body: dict[str, Any] = {"run_id": run_id, "params": [], "tags": []}
             for kind, key, value in items[start : start + _BATCH]:
                 body[kind].append({"key": key, "value": value})
-            self._call("POST", "runs/log-batch", body)
+            self.call("POST", "runs/log-batch", body)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Show datasets as inputs of a run; those that it has already are left as they are."""
@@ -156,11 +176,11 @@ class RestClient:
             }
             for each in inputs
         ]
-        self._call("POST", "runs/log-inputs", {"run_id": run_id, "datasets": datasets})
+        self.call("POST", "runs/log-inputs", {"run_id": run_id, "datasets": datasets})
 
     def terminate(self, run_id: str, status: str, ended: int) -> None:
         """Set a run's final status; `ended` in milliseconds since the epoch."""
-        self._call("POST", "runs/update", {"run_id": run_id, "status": status, "end_time": ended})
+        self.call("POST", "runs/update", {"run_id": run_id, "status": status, "end_time": ended})
 
     def artifact_paths(self, run: Run, folder: str = "") -> list[str]:
         """Paths of the files below a folder of a run's artifacts, in order."""
@@ -173,9 +193,9 @@ class RestClient:
     def download(self, run: Run, path: str) -> bytes:
         """The content of one artifact, through the server."""
         if (place := _proxied(run, path)) is not None:
-            return self._request("GET", place)
+            return self.request("GET", place)
         query = urlencode({"run_uuid": run.run_id, "path": path})
-        return self._request("GET", f"/get-artifact?{query}")
+        return self.request("GET", f"/get-artifact?{query}")
 
     def upload(self, run: Run, path: str, content: bytes) -> None:
         """Write one artifact through the server.
@@ -189,12 +209,12 @@ class RestClient:
                 f"the server `{self.uri}` does not take artifacts itself",
                 details=[("artifacts", run.artifact_uri)],
             )
-        self._request("PUT", place, content, "application/octet-stream")
+        self.request("PUT", place, content, "application/octet-stream")
 
     def _whole(self, run_id: str) -> list[Run]:
         """A run by its whole id, as a list of one or none."""
         try:
-            item = self._call("GET", "runs/get?" + urlencode({"run_id": run_id}))["run"]
+            item = self.call("GET", "runs/get?" + urlencode({"run_id": run_id}))["run"]
         except RestError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -208,7 +228,7 @@ class RestClient:
         """All items of a search, page by page."""
         token: str | None = None
         while True:
-            answer = self._call("POST", name, {**body, **({"page_token": token} if token else {})})
+            answer = self.call("POST", name, {**body, **({"page_token": token} if token else {})})
             yield from answer.get("runs") or answer.get("experiments") or []
             token = answer.get("next_page_token")
             if not token:
@@ -218,7 +238,7 @@ class RestClient:
         token: str | None = None
         while True:
             full = urlencode({**query, **({"page_token": token} if token else {})})
-            answer = self._call("GET", f"{name}?{full}")
+            answer = self.call("GET", f"{name}?{full}")
             yield from answer.get("files") or []
             token = answer.get("next_page_token")
             if not token:
@@ -237,9 +257,10 @@ class RestClient:
             parameters={each["key"]: each.get("value", "") for each in data.get("params") or ()},
         )
 
-    def _call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One call of MLflow's interface: `name` is what follows ``/api/2.0/mlflow/``."""
         data = None if body is None else json.dumps(body).encode()
-        answer = self._request(method, f"/api/2.0/mlflow/{name}", data, "application/json")
+        answer = self.request(method, f"/api/2.0/mlflow/{name}", data, "application/json")
         try:
             value = json.loads(answer or b"{}")
         except ValueError:
@@ -252,7 +273,7 @@ class RestClient:
             )
         return value
 
-    def _request(self, method: str, path: str, data: bytes | None = None, kind: str = "") -> bytes:
+    def request(self, method: str, path: str, data: bytes | None = None, kind: str = "") -> bytes:
         """One request; what changes nothing is tried again when the server seems busy."""
         safe = method == "GET" or path.endswith("/search")
         for pause in (*(_PAUSES if safe else ()), None):
@@ -367,4 +388,4 @@ def _proxied(run: Run, path: str) -> str | None:
     parts = urlsplit(run.artifact_uri)
     if parts.scheme != "mlflow-artifacts" or parts.netloc:
         return None
-    return _PROXY + quote(f"{parts.path.strip('/')}/{path}")
+    return PROXY + quote(f"{parts.path.strip('/')}/{path}")

@@ -1,0 +1,100 @@
+"""What the entries of a log say about each other: starts without ends, results entered twice, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reproof.attest.examine import Entry
+from reproof.model.audit import AuditFinding
+
+
+def check_story(entries: Sequence[Entry]) -> tuple[AuditFinding, ...]:
+    """Everything that does not fit together among the readable entries of a log."""
+    return (*_results(entries), *_unfinished(entries), *_copies(entries))
+
+
+def _results(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
+    """Each result has one start before it, and comes once."""
+    started: dict[str, Entry] = {}
+    finished: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.kind == "started":
+            started.setdefault(entry.nonce, entry)
+        if entry.kind != "finished":
+            continue
+        before = finished.get(entry.nonce) or finished.get(entry.record)
+        if before is not None:
+            yield _again(before, entry)
+            continue
+        finished[entry.nonce] = finished[entry.record] = entry
+        start = started.get(entry.nonce)
+        if start is None:
+            yield AuditFinding(
+                name="run-unstarted",
+                subject=f"record {entry.record[:12]}",
+                summary=f"entry {entry.sequence} is the result of a run whose start was not entered",
+            )
+        else:
+            yield from _times(start, entry)
+
+
+def _again(before: Entry, entry: Entry) -> AuditFinding:
+    other = entry.signer.identity != before.signer.identity
+    who = f" by `{before.signer.identity}`" if before.signer.identity else ""
+    return AuditFinding(
+        name="run-copied" if other else "run-repeated",
+        subject=f"record {entry.record[:12]}",
+        summary=f"entry {entry.sequence} enters the run that entry {before.sequence}{who} is about",
+    )
+
+
+def _times(start: Entry, entry: Entry) -> Iterator[AuditFinding]:
+    began = str(entry.facts.get("runDetails", {}).get("metadata", {}).get("startedOn", ""))
+    # startedOn has whole seconds where the entries have milliseconds
+    if began and not start.signer.time[:19] <= began[:19] <= entry.signer.time[:19]:
+        yield AuditFinding(
+            name="time-mismatch",
+            subject=f"record {entry.record[:12]}",
+            summary=f"it began at {began}; entered as started at {start.signer.time}, as finished at {entry.signer.time}",
+        )
+
+
+def _unfinished(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
+    ended = {entry.nonce for entry in entries if entry.kind == "finished"}
+    accounted = {entry.nonce: entry for entry in entries if entry.kind == "signature" and entry.nonce}
+    for entry in entries:
+        if entry.kind != "started" or entry.nonce in ended:
+            continue
+        parameters = entry.facts.get("parameters", {})
+        what = str(parameters.get("command", "") if isinstance(parameters, dict) else "")[:80]
+        account = accounted.get(entry.nonce)
+        if account is None:
+            summary = f"started at {entry.signer.time} (`{what}`), and never entered as ended"
+        else:
+            summary = f"started at {entry.signer.time}, no result; `{account.signer.identity or 'somebody'}` says: {account.facts.get('reason', '')}"
+        yield AuditFinding(
+            name="run-unfinished",
+            severity="error" if account is None or not account.trusted else "warning",
+            subject=f"run {entry.nonce[:12]}",
+            summary=summary,
+        )
+
+
+def _copies(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
+    """The same products by another signer: an honest re-run looks the same, so it is told, not judged."""
+    seen: dict[frozenset[tuple[str, str]], Entry] = {}
+    for entry in entries:
+        if entry.kind != "finished" or not entry.products:
+            continue
+        identity = frozenset(
+            (name, digest.get("blake3") or digest.get("sha256", ""))
+            for name, digest in entry.products.items()
+        )
+        before = seen.setdefault(identity, entry)
+        if before.signer.identity != entry.signer.identity and before.nonce != entry.nonce:
+            yield AuditFinding(
+                name="run-copied",
+                severity="warning",
+                subject=f"record {entry.record[:12]}",
+                summary=f"its products are, byte for byte, those of record {before.record[:12]} that `{before.signer.identity or 'somebody'}` entered earlier",
+            )
