@@ -17,6 +17,7 @@ from reproof.model.record import (
     CodeSection,
     Distribution,
     Draw,
+    EntropyDraw,
     EnvironmentSection,
     HardwareSection,
     Lock,
@@ -55,6 +56,26 @@ def golden() -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return check
+
+
+DRAWS = (
+    EntropyDraw(what="uuid.uuid4()", where="${PROJECT}/src/bikes/data.py:14", count=60),
+    EntropyDraw(
+        what="numpy.random.default_rng()",
+        where="${PROJECT}/src/bikes/data.py:12",
+        control="controlled",
+        by="stream",
+    ),
+    EntropyDraw(
+        what="numpy.random.normal()", where="${PROJECT}/src/bikes/data.py:9", control="controlled", by="seed"
+    ),
+    EntropyDraw(
+        what="random.Random()",
+        where="${PROJECT}/src/bikes/pipeline.py:80",
+        control="harmless",
+        by="names of temporary files",
+    ),
+)
 
 
 @pytest.fixture
@@ -112,7 +133,8 @@ def record() -> Record:
             seeded=(
                 Draw(what="RandomForestRegressor", where="${PROJECT}/src/bikes/pipeline.py:31", value="42"),
             ),
-            unseeded=(Draw(what="numpy.random.default_rng", where="${PROJECT}/src/bikes/data.py:12"),),
+            unseeded=DRAWS,
+            entropy="control",
         ),
         materials=(
             Artifact(
@@ -357,6 +379,9 @@ def different() -> Verdict:
         word="not reproduced",
         reproduced=False,
         stability="consistent",
+        by_itself="no",
+        covered=("NumPy's global state", "`default_rng()` at src/bikes/data.py:12"),
+        draws=(DRAWS[0], DRAWS[3]),
         policy=Policy(
             rules=(
                 Rule(pattern="metric:test_mae", tolerance=Tolerance(rtol=1e-4), accept=CLOSE),

@@ -21,6 +21,11 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
     metavar="N",
     help="re-run N times; all must agree with the record",
 )
+@click.option(
+    "--by-itself",
+    is_flag=True,
+    help="re-run once more without reproof's seed, to say whether the code repeats without it",
+)
 @click.option("--keep", is_flag=True, help="leave the clean room in place and print its path")
 @isolation
 @timeout
@@ -35,6 +40,16 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
 @click.option(
     "--tracking-uri",
     help="MLflow server to find RUN on, where it was not recorded here  [default: MLFLOW_TRACKING_URI]",
+)
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="treat a record that was not made by you on this machine like your own; the verdict says so",
+)
+@click.option(
+    "--allow-python",
+    metavar="VERSION",
+    help="where the recorded Python is missing, take one of these: `3.11.*`; the verdict says so",
 )
 @click.option("--no-log", is_flag=True, help="do not write the verdict to the MLflow run")
 @output()

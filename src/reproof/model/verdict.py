@@ -8,12 +8,17 @@ import msgspec
 
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import Policy
+from reproof.model.stages import StageOutcome
+from reproof.model.record import EntropyDraw
 
 SCHEMA = "reproof/verdict/1"
 
 #: `varies`: the re-run differs from itself; `consistent`: it agrees with itself, not with the
 #: record; `not tried`: nothing differed, or a second re-run was not possible.
 Stability = Literal["varies", "consistent", "not tried"]
+
+#: Whether the code repeats without reproof's seed and its control of entropy.
+ByItself = Literal["yes", "no", "not tried"]
 
 #: `reproduced`: everything was re-created from the record. `repeated`: something of the original
 #: set-up was used again. `not reproduced`, `inconclusive`: what they say.
@@ -47,6 +52,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         word: What may be said of it.
         reproduced: Whether every difference is within what its policy accepts.
         stability: Whether the re-run agrees with itself.
+        by_itself: Whether the code repeats without reproof's seed.
+        covered: What was drawn and repeats only because of reproof, for people.
+        draws: Where not reproduced: draws of entropy that may be why, uncontrolled ones first.
         policy: What was accepted.
         differences: One for each metric, parameter, artifact and the exit status.
         conditions: Under which equality the verdict holds.
@@ -55,6 +63,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         seconds: Wall time of the recorded run, the environment and each re-run.
         tool: Name and version of the program that decided.
         room: Where the clean room was left (``--keep``).
+        stages: Of a pipeline: how each stage came out, in order.
+        first: Of a pipeline: the first stage that differs by itself.
         trouble: Why there is no re-run to compare, where it could not be had.
     """
 
@@ -66,6 +76,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     word: Word
     reproduced: bool
     stability: Stability = "not tried"
+    by_itself: ByItself = "not tried"
+    covered: tuple[str, ...] = ()
+    draws: tuple[EntropyDraw, ...] = ()
     policy: Policy = Policy()
     differences: tuple[Difference, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -75,6 +88,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     tool: str = ""
     room: str | None = None
     trouble: str | None = None
+    stages: tuple[StageOutcome, ...] = ()
+    first: str | None = None
 
 
 def accepted(difference: Difference, policy: Policy) -> bool:

@@ -15,6 +15,7 @@ from reproof.model.record import (
     RandomnessSection,
     Record,
 )
+from reproof.report.chance import call_of, place_of
 from reproof.report.numbers import count_text, seconds_text, shortest, size_text
 from reproof.report.safe import plain
 from reproof.report.words import date
@@ -159,7 +160,7 @@ def _randomness(randomness: RandomnessSection) -> Pairs:
         ("seeded by the code", _draws(randomness.seeded)),
         ("entropy", randomness.entropy),
         *(
-            (label, _draws(tuple(draw for draw in randomness.unseeded if draw.control == control)))
+            (label, _entropy([draw for draw in randomness.unseeded if draw.control == control]))
             for label, control in _CONTROLS
         ),
     ]
@@ -169,9 +170,17 @@ def _randomness(randomness: RandomnessSection) -> Pairs:
 _CONTROLS = (("uncontrolled", "uncontrolled"), ("controlled", "controlled"), ("harmless draws", "harmless"))
 
 
-def _draws(draws: tuple[Draw, ...] | tuple[EntropyDraw, ...]) -> str:
-    shown = [plain(f"{draw.what} at {draw.where}" if draw.where else draw.what) for draw in draws[:8]]
-    return ", ".join(shown) + (f" and {len(draws) - 8:,} more" if len(draws) > 8 else "")
+def _draws(draws: tuple[Draw, ...]) -> str:
+    return _some([f"{draw.what} at {draw.where}" if draw.where else draw.what for draw in draws])
+
+
+def _entropy(draws: list[EntropyDraw]) -> str:
+    return _some([f"{call_of(draw)} at {place_of(draw)}" for draw in draws])
+
+
+def _some(texts: list[str]) -> str:
+    shown = [plain(text) for text in texts[:8]]
+    return ", ".join(shown) + (f" and {len(texts) - 8:,} more" if len(texts) > 8 else "")
 
 
 def _hardware(hardware: HardwareSection) -> Pairs:

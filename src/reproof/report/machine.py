@@ -13,6 +13,7 @@ from reproof.model.difference import Difference
 from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
+from reproof.report.chance import draw_rows
 from reproof.report.numbers import number_in, parse
 from reproof.report.protocol import ListedRun, Look, Sides
 from reproof.report.safe import json_text, without_surrogates
@@ -73,6 +74,8 @@ def _readable(verdict: Verdict, record: Record | None) -> dict[str, Any]:
         "exit_status": status,
         "meaning": meaning,
         "accept": verdict.policy.accept.word,
+        "by_itself": verdict.by_itself,
+        "draws": [list(row) for row in draw_rows(verdict)],
         "counts": {o.word: n for o, n in count_by_outcome(d.outcome for d in verdict.differences).items()},
         "compared": {found.title: [_row(row) for row in found.rows] for found in groups_of(verdict, record)},
     }

@@ -9,6 +9,7 @@ from reproof.model.difference import Difference, Outcome
 from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
+from reproof.report.chance import by_itself, draw_rows
 from reproof.report.essentials import artifact_text, essentials, metric_values
 from reproof.report.numbers import count_text, seconds_text, size_text
 from reproof.report.protocol import ListedRun, Look, Sides
@@ -64,6 +65,10 @@ class MarkdownRenderer:
             parts.append(f"**Trouble:** {escaped(verdict.trouble)}")
         if stability(verdict):
             parts.append(f"**{verdict.stability}**: {stability(verdict)}")
+        parts.append(f"By itself: {escaped(by_itself(verdict))}")
+        rows = [(escaped(place), escaped(text)) for place, text in draw_rows(verdict)]
+        if rows:
+            parts.append(_table(("drawn at", "entropy that may be why"), rows))
         parts += [part for group in groups for part in _group(group)]
         parts += _details(groups)
         parts += _limits_of(verdict)

@@ -13,6 +13,7 @@ from reproof.model.difference import Difference, Outcome
 from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
+from reproof.report.chance import by_itself, draw_rows
 from reproof.report.essentials import artifact_text, essentials, metric_values
 from reproof.report.numbers import seconds_text
 from reproof.report.page_parts import Page
@@ -57,6 +58,8 @@ class HtmlRenderer:
             bar=_bar([difference.outcome for difference in verdict.differences]),
             facts=_facts(verdict, record),
             stability=stability(verdict),
+            by_itself=plain(by_itself(verdict)),
+            draws=[(plain(place), plain(text)) for place, text in draw_rows(verdict)],
             groups=[page.group(group) for group in groups_of(verdict, record)],
             aside=page.items(
                 [(name, ", ".join(names)) for name, names in set_aside(verdict.differences).items()], "aside"

@@ -10,6 +10,7 @@ from reproof.model.policy import Policy
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report import text_record
+from reproof.report.chance import by_itself, draw_rows
 from reproof.report.numbers import size_text
 from reproof.report.protocol import ListedRun, Look, Sides
 from reproof.report.safe import plain
@@ -51,6 +52,8 @@ class TextRenderer:
         """Headline, facts, one line for each thing compared, and everything that limits the answer."""
         head = f"{self._paint.verdict(verdict.word)}: {sentence(verdict)}"
         result = [head, *pairs(_facts(verdict, record), self._width)]
+        draws = [(plain(place, _TEXT), plain(text, _TEXT)) for place, text in draw_rows(verdict)]
+        result += self._section("entropy that was drawn, which may be why", draws)
         for found in groups_of(verdict, record):
             result += self._group(found, Sides())
         result += self._notes(verdict)
@@ -191,6 +194,7 @@ def _facts(verdict: Verdict, record: Record | None) -> list[tuple[str, str]]:
         ("accepted", policy_lines(verdict.policy)[0][1]),
         *[(plain(pattern), plain(text)) for pattern, text in rules],
         ("stability", f"{verdict.stability}: {stability(verdict)}" if stability(verdict) else ""),
+        ("by itself", plain(by_itself(verdict), _TEXT)),
         ("time", plain(timings(verdict))),
         ("clean room", plain(verdict.room or "")),
     ]

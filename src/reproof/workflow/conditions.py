@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from reproof.execute.limits import describe
 from reproof.model.record import Record
 from reproof.model.verdict import Condition
+from reproof.report.chance import covered
+from reproof.workflow.confinement import limits_for
 from reproof.workflow.room import Room
 from reproof.workflow.web_reads import changed_addresses
 
@@ -46,6 +49,7 @@ def list_conditions(circumstances: Circumstances) -> tuple[Condition, ...]:
     """All conditions of a verdict, in the order of the report."""
     return (
         *_place(circumstances),
+        *_trust(circumstances.room),
         *_machine(circumstances.recorded, circumstances.rerun),
         *_environment(circumstances),
         *_randomness(circumstances.recorded),
@@ -57,6 +61,7 @@ def list_conditions(circumstances: Circumstances) -> tuple[Condition, ...]:
 def _place(circumstances: Circumstances) -> Iterator[Condition]:
     choice = circumstances.room.choice
     limits = {
+        "docker": "no network; only the room could be written",
         "bubblewrap": "no network; only the room could be written",
         "process": "network and writes outside the room were not prevented",
         "none": "nothing was prevented",
@@ -71,6 +76,18 @@ def _place(circumstances: Circumstances) -> Iterator[Condition]:
             "recorded run", "failed", f"with exit status {status}: a re-run that fails likewise is the same"
         )
     yield Condition("path", "another", "private HOME and temporary folder")
+
+
+def _trust(room: Room) -> Iterator[Condition]:
+    if room.plan.trust == "given":
+        yield Condition("record", "not made here", "`--trust` was passed: its code was treated like your own")
+    elif room.plan.trust == "none":
+        bounds = describe(limits_for(room.folder))
+        yield Condition(
+            "record",
+            "not made here",
+            "its code had no network, no devices, wheels only; " + ", ".join(bounds),
+        )
 
 
 def _machine(recorded: Record, rerun: Record) -> Iterator[Condition]:
@@ -88,16 +105,19 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
     if section.python is not None:
         recorded = circumstances.recorded.environment.python
         same = recorded is not None and recorded.build == section.python.build
-        yield Condition("Python", section.python.version, "the same build" if same else "another build")
+        note = "the same build" if same else "another build"
+        if recorded is not None and recorded.version != section.python.version:
+            note = f"recorded {recorded.version}; `--allow-python {circumstances.room.plan.allow_python}`"
+        yield Condition("Python", section.python.version, note)
     provision = circumstances.room.provision
     if provision.used_again:
         yield Condition("environment", "used again", provision.used_again)
         return
     lock = section.lock
-    note = f"from `{lock.source}`" if lock is not None else None
+    origin = f"from `{lock.source}`" if lock is not None else None
     if lock is not None and lock.resolved:
-        note = f"{note}, as resolved for the recorded run"
-    yield Condition("environment", f"re-created, {len(section.distributions)} packages by hash", note)
+        origin = f"{origin}, as resolved for the recorded run"
+    yield Condition("environment", f"re-created, {len(section.distributions)} packages by hash", origin)
     left_out = sorted(
         {"LD_PRELOAD", "LD_AUDIT", "PYTHONHOME"} & set(circumstances.recorded.environment.variables)
     )
@@ -115,6 +135,11 @@ def _randomness(recorded: Record) -> Iterator[Condition]:
     yield Condition(
         "seed", str(chance.seed), f"applied to {', '.join(chance.applied) or 'nothing that was used'}"
     )
+    names = covered(chance)
+    if names:
+        yield Condition(
+            "chance", "under reproof's control", f"holds with reproof's seed for: {', '.join(names)}"
+        )
 
 
 def _materials(circumstances: Circumstances) -> Iterator[Condition]:

@@ -16,20 +16,23 @@ from reproof.errors import ProjectError, StoreError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event, silent
 from reproof.model.policy import Policy
-from reproof.model.record import Record
-from reproof.model.verdict import NotChecked, Stability, Verdict
+from reproof.model.record import EntropyDraw, Record
+from reproof.model.verdict import ByItself, NotChecked, Stability, Verdict, Word
 from reproof.project.settings import Settings, read_settings
+from reproof.report.chance import covered, suspects
 from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found, RecordStore
+from reproof.workflow.chance import known_already, try_by_itself
 from reproof.workflow.conditions import Circumstances, list_conditions
 from reproof.workflow.earlier_runs import require_none
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.lookup import place_of
 from reproof.workflow.remote_runs import find_anywhere
-from reproof.workflow.room import Plan, Room, clean_room, rerun
+from reproof.workflow.room import Plan, Room, Trust, clean_room, rerun
 from reproof.workflow.run import now
 from reproof.workflow.trail import open_trail
+from reproof.workflow.trust import is_own
 from reproof.workflow.verdict_log import log_verdict
 from reproof.workflow.verdicts import (
     choose_stability,
@@ -51,19 +54,23 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         repeat: Number of re-runs that must all agree with the record.
+        by_itself: Re-run once more without reproof's seed, to say whether the code repeats without it.
         keep: Leave the room in place.
-        isolation: ``auto``, ``process`` or ``bubblewrap``.
+        isolation: ``auto``, ``none``, ``process``, ``bubblewrap`` or ``docker``.
         timeout: Seconds for one re-run.
         offline: Take packages from the cache alone.
         stores: Further folders to look for content in.
         log: Write the verdict to the MLflow run.
         tracking_uri: MLflow store to look for runs in that are not of this project; MLFLOW_TRACKING_URI when None.
+        trust: Treat a record that was not made by this user on this host as if it were.
+        allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
     """
 
     accept: str | None = None
     rtol: float | None = None
     atol: float | None = None
     repeat: int = 1
+    by_itself: bool = False
     keep: bool = False
     isolation: str = "auto"
     timeout: float | None = None
@@ -71,6 +78,8 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     stores: tuple[str, ...] = ()
     log: bool = True
     tracking_uri: str | None = None
+    trust: bool = False
+    allow_python: str | None = None
 
 
 class _Rerun(msgspec.Struct, frozen=True):
@@ -87,6 +96,7 @@ class _Reruns(msgspec.Struct, frozen=True, kw_only=True):
     reruns: tuple[_Rerun, ...]
     stability: Stability
     between: tuple[Difference, ...]
+    by_itself: ByItself = "not tried"
 
 
 def verify(
@@ -123,13 +133,15 @@ def verify(
     with clean_room(plan, keep=chosen.keep, emit=emit) as room:
         seconds = {"recorded": found.record.byproducts.seconds, "room": round(time.monotonic() - started, 2)}
         done = _rerun_all(room, found, policy, chosen.repeat, emit)
+        done = _with_chance(room, found, policy, done, emit, tried=chosen.by_itself)
         for number, each in enumerate(done.reruns, 1):
             seconds[f"re-run {number}"] = each.record.byproducts.seconds
         verdict = _decide(found, room, done, policy, seconds, kept=chosen.keep)
         _keep(verdict, RecordStore(place.own), emit)
         trail.verified(verdict, emit)
         if chosen.log:
-            log_verdict(verdict, found, place, room.provision.environment.python, emit)
+            trusted = plan.trust != "none"
+            log_verdict(verdict, found, place, room.provision.environment.python if trusted else None, emit)
     return verdict, found.record
 
 
@@ -167,7 +179,15 @@ def _plan(found: Found, top: Path, store: DirectoryStore, settings: Settings, op
         timeout=options.timeout,
         offline=options.offline,
         stores=places_of(options.stores),
+        trust=_trust(found, options),
+        allow_python=options.allow_python,
     )
+
+
+def _trust(found: Found, options: VerifyOptions) -> Trust:
+    if is_own(found.id):
+        return "own"
+    return "given" if options.trust else "none"
 
 
 def _rerun_all(room: Room, found: Found, policy: Policy, repeat: int, emit: Emit) -> _Reruns:
@@ -201,6 +221,17 @@ def _one(room: Room, expected: Side, policy: Policy, number: int, emit: Emit) ->
     return _Rerun(record, judgement, evidence.redirected)
 
 
+def _with_chance(  # noqa: PLR0913  # everything that a re-run needs, and whether there is to be one
+    room: Room, found: Found, policy: Policy, done: _Reruns, emit: Emit, *, tried: bool
+) -> _Reruns:
+    """Say whether the code repeats by itself: from what is known, or from one more re-run without a seed."""
+    reproduced = not any(rejected(each.judgement.differences, policy) for each in done.reruns)
+    answer = known_already(found.record, done.stability, reproduced=reproduced)
+    if answer == "not tried" and tried:
+        answer = try_by_itself(room, done.reruns[0].record, len(done.reruns) + 1, policy, emit)
+    return msgspec.structs.replace(done, by_itself=answer)
+
+
 def _scratch(room: Room) -> Path:
     return room.folder / "compare"
 
@@ -227,6 +258,9 @@ def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
         word=word,
         reproduced=word in ("reproduced", "repeated"),
         stability=done.stability,
+        by_itself=done.by_itself,
+        covered=covered(found.record.randomness),
+        draws=_suspects(found.record, done, word),
         policy=policy,
         differences=differences,
         conditions=list_conditions(circumstances),
@@ -236,6 +270,14 @@ def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
         tool=f"reproof {done.reruns[0].record.tool.version}",
         room=str(room.folder) if kept else None,
     )
+
+
+def _suspects(recorded: Record, done: _Reruns, word: Word) -> tuple[EntropyDraw, ...]:
+    """Draws that may be why it is not reproduced; those thought harmless only where the run varies."""
+    if word in ("reproduced", "repeated"):
+        return ()
+    found = suspects(record.randomness for record in (recorded, *(each.record for each in done.reruns)))
+    return tuple(draw for draw in found if done.stability == "varies" or draw.control == "uncontrolled")
 
 
 def _worst_of(every: Sequence[tuple[Difference, ...]]) -> tuple[Difference, ...]:
