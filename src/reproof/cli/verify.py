@@ -26,6 +26,7 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
     is_flag=True,
     help="re-run once more without reproof's seed, to say whether the code repeats without it",
 )
+@click.option("--stage", metavar="NAME", help="of a pipeline: only this stage, on the recorded inputs")
 @click.option("--keep", is_flag=True, help="leave the clean room in place and print its path")
 @isolation
 @timeout

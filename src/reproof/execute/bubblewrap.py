@@ -78,13 +78,9 @@ def arguments(confinement: Confinement) -> list[str]:
     words += [*size, "--tmpfs", "/dev/shm"] if size else []  # noqa: S108
     for device in confinement.devices:
         words += ["--dev-bind", str(device), str(device)]
-    # Outer folders first: a room below a folder that is shown stays writable, and the reverse.
-    binds = [(path, "--ro-bind") for path in confinement.read_only] + [
-        (path, "--bind") for path in confinement.writable
-    ]
-    for path, kind in sorted(binds, key=lambda bind: len(bind[0].parts)):
+    for path, writable in confinement.binds():
         if not _is_system(path):
-            words += [kind, str(path), str(path)]
+            words += ["--bind" if writable else "--ro-bind", str(path), str(path)]
     return [*words, "--remount-ro", "/"]
 
 

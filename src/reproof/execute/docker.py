@@ -116,11 +116,9 @@ class DockerRunner:
                 if path.exists() and not path.is_symlink() and path.name not in ("hosts", "resolv.conf"):
                     yield _mount(str(path), str(path), writable=False)
         yield _mount(str(end), _END, writable=True)
-        binds = [(path, False) for path in self._confinement.read_only]
-        binds += [(path, True) for path in self._confinement.writable]
         shown = [
             (str(path), str(path), writable)
-            for path, writable in binds
+            for path, writable in self._confinement.binds()
             if not (self._container.image is None and path.is_relative_to("/usr"))
         ]
         # Outer folders first: the inner one counts.

@@ -44,6 +44,12 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Path, ...] = ()
     limits: Limits = Limits()
 
+    def binds(self) -> list[tuple[Path, bool]]:
+        """Each path to show once, with whether it may be changed; outer ones first, so that inner ones count."""
+        found = dict.fromkeys(self.read_only, False)
+        found.update(dict.fromkeys(self.writable, True))
+        return sorted(found.items(), key=lambda bind: len(bind[0].parts))
+
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is watched.

@@ -15,7 +15,13 @@ from reproof.environment.create import create, find_cached
 from reproof.environment.local_python import find_local_python, inspect, overlay
 from reproof.environment.lock import disagreements, make_lock, read_lock_file
 from reproof.environment.python import find_python
-from reproof.environment.values import Environment, EnvironmentRequest, LockSource, LockText
+from reproof.environment.values import (
+    Environment,
+    EnvironmentRequest,
+    Interpreter,
+    LockSource,
+    LockText,
+)
 from reproof.errors import EnvironmentBuildError, InternalError
 from reproof.model.artifact import Artifact
 from reproof.model.digest import Digest
@@ -120,6 +126,8 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
         offline: Take packages from the cache alone.
         groups: Dependency groups that the project names.
         extras: Extras that the project names.
+        trusted: False where the record is a stranger's: nothing is built, and no program of theirs runs.
+        allow_python: Versions that may stand in for the recorded Python.
     """
 
     section: EnvironmentSection
@@ -130,6 +138,8 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     groups: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
+    trusted: bool = True
+    allow_python: str | None = None
 
 
 def provide_again(original: Original, emit: Emit) -> Provision:
@@ -144,7 +154,7 @@ def provide_again(original: Original, emit: Emit) -> Provision:
     section = original.section
     if section.kind != "uv" or section.lock is None or section.python is None:
         return _take_again(original)
-    python = find_python(section.python.version, like=section.python)
+    python = find_recorded_python(section.python, original.allow_python)
     request = EnvironmentRequest(
         lock=LockText(
             format=section.lock.format,  # type: ignore[arg-type]  # the record's schema is wider
@@ -175,6 +185,30 @@ def provide_again(original: Original, emit: Emit) -> Provision:
         ),
         conditions=(*section.lock.unhashed, *environment.conditions),
     )
+
+
+def find_recorded_python(recorded: PythonBuild, allowed: str | None) -> Interpreter:
+    """The interpreter of a record, or one that may stand in for it.
+
+    Args:
+        recorded: Its version and build.
+        allowed: Versions that are as good, ``3.11.*``; None for the recorded one alone.
+
+    Raises:
+        EnvironmentBuildError: Neither is on this machine; those that are there are listed.
+    """
+    try:
+        return find_python(recorded.version, like=recorded)
+    except EnvironmentBuildError as error:
+        if allowed is not None:
+            return find_python(allowed)
+        series = ".".join(recorded.version.split(".")[:2]) + ".*"
+        try:
+            find_python(series)
+        except EnvironmentBuildError:
+            raise error from None
+        ways = f"pass `--allow-python '{series}'` to take another patch release"
+        raise EnvironmentBuildError(error.message, details=error.details, hint=ways) from None
 
 
 def _warm(request: EnvironmentRequest, environment: Environment, emit: Emit) -> None:
@@ -221,6 +255,12 @@ def _named(build: PythonBuild, executable: str, folder: Path) -> PythonBuild:
 
 def _take_again(original: Original) -> Provision:
     recorded = original.section.python
+    if not original.trusted:
+        raise EnvironmentBuildError(
+            "cannot re-create the environment: the record of somebody else has no lock for it",
+            details=[("recorded", "an environment of their own, which would have to be used as it is here")],
+            hint="pass `--trust` if you trust who made it",
+        )
     if recorded is None or not recorded.executable:
         return _provide_local(find_local_python(), original.folder)
     python = original.naming.find_file(recorded.executable)

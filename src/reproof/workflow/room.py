@@ -33,6 +33,7 @@ from reproof.tracking.template import room_environment
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
 from reproof.workflow.materials import Origins
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
+from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.prepare import declared_materials, declared_products
 from reproof.workflow.provision import Original, Provision, provide_again
 from reproof.workflow.restore import Restored, Sources, restore_materials
@@ -212,22 +213,26 @@ def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
     sources = Sources(
         store=plan.store, top=plan.source, home=Path.home(), stores=plan.stores, offline=plan.offline
     )
-    return restore_materials(plan.record, sources, _naming(plan, folder, None, None), emit)
+    restored = restore_materials(plan.record, sources, _naming(plan, folder, None, None), emit)
+    if plan.record.stage is not None:
+        remove_outs(top, plan.record.stage.removed)
+    return restored
 
 
-def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
+def rerun(room: Room, number: int, emit: Emit, *, laid_out: bool = False) -> tuple[Record, Evidence]:
     """Carry out the recorded recipe in the room; the re-run gets a record of its own.
 
     Args:
         room: The room; from the second re-run on it is laid out anew first.
         number: 1 for the first.
         emit: Told about the work.
+        laid_out: Everything is in its place already: of a pipeline, one stage after the other.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
     plan, folder = room.plan, room.folder
-    if number > 1:
+    if number > 1 and not laid_out:
         for place in (folder / "home", room.temporary):
             _empty(place)
         lay_out(plan, folder, emit)
@@ -252,7 +257,10 @@ def rerun(room: Room, number: int, emit: Emit) -> tuple[Record, Evidence]:
             entropy=record.randomness.entropy,
             tracking=tracking,
             max_kept_bytes=plan.settings.max_kept_bytes,
-            declared_products=declared_products(plan.settings, record.project.subdirectory),
+            declared_products=(
+                *declared_products(plan.settings, record.project.subdirectory),
+                *(record.stage.patterns if record.stage is not None else ()),
+            ),
             environment=room.provision.prefixes,
             ignored=(folder / "mlflow", room.temporary),
             guarded=(plan.source,),

@@ -2,62 +2,32 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-import secrets
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from reproof.attest.claims import TrackedRuns
-from reproof.base.naming import Naming
 from reproof.base.programs import pasteable
-from reproof.capture import hardware, variables
-from reproof.environment.values import LockSource
-from reproof.errors import EnvironmentBuildError, StoreError
-from reproof.execute.process import ProcessRunner
-from reproof.execute.profiles import variables as profile_variables
-from reproof.model.event import Emit, Event, silent
-from reproof.model.recipe import Recipe
-from reproof.model.record import Omission, RandomnessSection, Record, Tool
-from reproof.project.environment_files import EnvironmentSource, find_environment
+from reproof.capture import variables
+from reproof.errors import StoreError
+from reproof.model.event import Emit, silent
+from reproof.model.record import Record
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
+from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.enclosures import Enclosures, enclose
 from reproof.workflow.materials import CHANGED
-from reproof.workflow.observe import Attention, Evidence, Setup, observe, tracking_names
-from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of, prepare
-from reproof.workflow.provision import Provision, Wanted, path_outside, provide
-from reproof.workflow.tracked import Tracked, Tracker, open_tracker
+from reproof.workflow.observe import Evidence, observe
+from reproof.workflow.prepare import Prepared, prepare
+from reproof.workflow.tables import with_tables
+from reproof.workflow.tracked import Tracked
 from reproof.workflow.trail import open_trail
+from reproof.workflow.trust import note_own
 
-
-class RunOptions(Wishes, frozen=True, kw_only=True):
-    """What `run` may be told, besides what is to be run.
-
-    Attributes:
-        env_manager: ``uv``, ``local``, or None to decide by what the project has.
-        tracking_uri: MLflow store; MLFLOW_TRACKING_URI or MLflow's default when None.
-        log: Write to MLflow.
-        offline: Make the environment from the package cache alone.
-        timeout: Seconds after which the command is ended.
-        echo: Pass its output through.
-        terminal: Our standard output is a terminal.
-    """
-
-    env_manager: str | None = None
-    tracking_uri: str | None = None
-    log: bool = True
-    offline: bool = False
-    timeout: float | None = None
-    echo: bool = False
-    terminal: bool = False
+__all__ = ["RecordedRun", "RunOptions", "complete", "now", "run"]
 
 
 class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,23 +81,16 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         KeyboardInterrupt: Ctrl-C; the record says so.
     """
     prepared = prepare(options, emit)
-    tracker = open_tracker(prepared, options.tracking_uri, enabled=options.log)
-    provision = _provide(options, prepared, emit)
-    packages = {item.name for item in provision.section.distributions}
-    tracker = tracker.with_installation(
-        provision.environment.python, has_mlflow=bool(packages & {"mlflow", "mlflow-skinny"})
-    )
     records = RecordStore(prepared.own)
-    draft = _draft(prepared, provision)
-    trail = open_trail(prepared.top, prepared.own, emit)
-    records.begin(draft)
-    trail.start(draft, emit)
-    with _scratch() as scratch, cached_where_it_pays(prepared.own) as digesting:
-        setup = _setup(options, prepared, provision, tracker, scratch)
-        added = profile_variables(prepared.profile, setup.recipe.env, gpu=bool(draft.hardware.gpus))
-        setup = msgspec.structs.replace(setup, digesting=digesting, profile_variables=added)
-        evidence = observe(setup, emit)
+    with scratch_folder() as scratch, cached_where_it_pays(prepared.own) as digesting:
+        begun = begin(options, prepared, scratch, emit)
+        draft, tracker = begun.draft, begun.tracker
+        trail = open_trail(prepared.top, prepared.own, emit)
+        records.begin(draft)
+        trail.start(draft, emit)
+        evidence = observe(msgspec.structs.replace(begun.setup, digesting=digesting), emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
+    record = with_tables(record, begun.setup.naming, prepared.own, emit)
     identity, trouble = _write(records, record)
     shared = tracker.is_shared(evidence.logged.primary)
     enclosed = (
@@ -170,11 +133,12 @@ def _write(records: RecordStore, record: Record) -> tuple[str, StoreError | None
         The record's id, and the error to be raised once everything else is done.
     """
     try:
-        return records.write(record), None
+        identity = records.write(record)
     except StoreError as error:
         try:
             aside = RecordStore(Path(tempfile.mkdtemp(prefix="reproof-kept-")))
             identity = aside.write(record)
+            note_own(identity)
         except (OSError, StoreError):
             raise error from None
         kept, place = aside.folder / "records" / f"{identity}.json", records.folder / "records"
@@ -183,109 +147,8 @@ def _write(records: RecordStore, record: Record) -> tuple[str, StoreError | None
             details=[*error.details, ("kept at", str(kept))],
             hint=f"make room, then run `mkdir -p {shlex.quote(str(place))} && mv {kept} {shlex.quote(str(place))}/`",
         )
-
-
-def _provide(options: RunOptions, prepared: Prepared, emit: Emit) -> Provision:
-    """The environment: what MLproject names wins; a plain command takes the active one, if any."""
-    active = bool(os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"))
-    project = prepared.mlproject
-    named = project is not None and (project.python_env is not None or project.conda_env is not None)
-    if options.env_manager == "local" or (
-        options.env_manager is None and active and bool(options.command) and not named
-    ):
-        wanted = Wanted(source=None)
-    else:
-        wanted = _wanted(prepared, emit)
-    return provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
-
-
-def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
-    """What the project's files ask for, in the terms of the environment layer."""
-    found = find_environment(prepared.folder, prepared.mlproject)
-    for note in found.notes:
-        emit(Event(kind="note", subject="environment", message=note))
-    if found.kind == "docker_env":
-        raise EnvironmentBuildError(
-            f"`{found.source}` asks for a Docker image, which this version cannot run",
-            hint="name a `python_env`, or pass `--env-manager local`",
-        )
-    settings = prepared.settings.environment
-    python = settings.python or found.python
-    if found.lock_kind is None and found.kind == "none" and python is None:
-        return Wanted(source=None)
-    source = LockSource(
-        kind=found.lock_kind or "requirements",
-        folder=prepared.folder,
-        file=_file_of(found) or "MLproject",
-        lines=found.lines if found.lock_kind is not None else ("# no packages",),
-        build_lines=found.build_lines,
-        groups=settings.groups,
-        extras=settings.extras,
-    )
-    return Wanted(source=source, python=python, others=found.others)
-
-
-def _file_of(found: EnvironmentSource) -> str | None:
-    """The file that the packages stand in: the only one that another file names, or that file itself."""
-    only = found.lines[0] if len(found.lines) == 1 else ""
-    name = only.removeprefix("-r ").strip()
-    named = only.startswith("-r ") and (found.lock_kind or "").startswith("requirements")
-    return name if named else found.source
-
-
-def _draft(prepared: Prepared, provision: Provision) -> Record:
-    """The record as far as it is known before the start."""
-    machine, omissions = hardware.capture()
-    return Record(
-        tool=Tool(version=version("reproof")),
-        state="unfinished",
-        created=now(),
-        nonce=secrets.token_hex(16),
-        project=prepared.project,
-        code=prepared.code_section,
-        environment=provision.section,
-        hardware=machine,
-        randomness=RandomnessSection(
-            seed=prepared.seed,
-            seed_source=prepared.seed_source,
-            profile=prepared.profile,
-            entropy=prepared.entropy,
-        ),
-        omissions=(
-            *prepared.omissions,
-            *omissions,
-            *(Omission(subject="environment", reason=f"not locked: {line}") for line in provision.conditions),
-        ),
-    )
-
-
-def _setup(
-    options: RunOptions, prepared: Prepared, provision: Provision, tracker: Tracker, scratch: Path
-) -> Setup:
-    naming = Naming(
-        top=str(prepared.top),
-        home=str(Path.home()),
-        environment=str(provision.environment.folder),
-        scratch=str(scratch),
-    )
-    env = environment_of(os.environ, provision.variables(path_outside(os.environ)))
-    return Setup(
-        recipe=Recipe(argv=prepared.argv, env=env, cwd=str(prepared.folder)),
-        naming=naming,
-        scratch=scratch,
-        store=prepared.store,
-        runner=ProcessRunner(),
-        attention=Attention(echo=options.echo, terminal=options.terminal, timeout=options.timeout),
-        origins=prepared.origins,
-        seed=prepared.seed,
-        profile=prepared.profile,
-        entropy=prepared.entropy,
-        tracking=tracker.variables(prepared),
-        tracking_files=tracking_names(tracker.uri, naming),
-        max_kept_bytes=prepared.settings.max_kept_bytes,
-        declared_products=declared_products(prepared.settings, prepared.project.subdirectory),
-        environment=provision.prefixes,
-    )
+    note_own(identity)
+    return identity, None
 
 
 def complete(draft: Record, evidence: Evidence, variables_too: tuple[str, ...] = ()) -> Record:
@@ -312,21 +175,6 @@ def complete(draft: Record, evidence: Evidence, variables_too: tuple[str, ...] =
         byproducts=evidence.byproducts,
         omissions=(*draft.omissions, *evidence.omissions),
     )
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A private folder for observations and copies, removed afterwards whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix="reproof-run-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def now() -> str:
-    """The time, ISO 8601 in UTC, to the millisecond: what happens within one second keeps its order."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _say_seed(record: Record) -> str:

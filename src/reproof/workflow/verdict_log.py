@@ -17,7 +17,7 @@ from reproof.workflow.lookup import Place
 from reproof.workflow.tracked import write_or_keep
 
 
-def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path, emit: Emit) -> None:
+def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path | None, emit: Emit) -> None:
     """Add tags and the verdict (JSON and HTML) to the run of `found`, where it has one.
 
     A store that cannot be written now is no failure: `reproof sync` does it later.
@@ -26,7 +26,7 @@ def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path, emit
         verdict: What to write.
         found: The record and its MLflow run.
         place: Where the record lives.
-        python: An interpreter with the MLflow of the recorded environment.
+        python: An interpreter with the MLflow of the recorded environment; None where it may not be run.
         emit: Told about the work and about what has to wait.
     """
     facts = RecordStore(place.own).read_tracking(found.id)
@@ -56,7 +56,7 @@ def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path, emit
         address=address,
         environment=dict(os.environ),
         directory=place.top,
-        interpreters=mlflow_interpreters(python),
+        interpreters=mlflow_interpreters(*([python] if python is not None else [])),
     )
     outcome = write_or_keep(wanted, access, place.own / "pending")
     emit(Event(kind="finish", subject="tracking"))

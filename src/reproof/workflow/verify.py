@@ -27,7 +27,8 @@ from reproof.workflow.conditions import Circumstances, list_conditions
 from reproof.workflow.earlier_runs import require_none
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Judgement, Side, judge
-from reproof.workflow.lookup import place_of
+from reproof.workflow.lookup import Place, place_of
+from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
 from reproof.workflow.remote_runs import find_anywhere
 from reproof.workflow.room import Plan, Room, Trust, clean_room, rerun
 from reproof.workflow.run import now
@@ -64,6 +65,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
         tracking_uri: MLflow store to look for runs in that are not of this project; MLFLOW_TRACKING_URI when None.
         trust: Treat a record that was not made by this user on this host as if it were.
         allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
+        stage: Of a pipeline: only this stage, on the recorded inputs.
     """
 
     accept: str | None = None
@@ -80,6 +82,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     tracking_uri: str | None = None
     trust: bool = False
     allow_python: str | None = None
+    stage: str | None = None
 
 
 class _Rerun(msgspec.Struct, frozen=True):
@@ -122,12 +125,16 @@ def verify(
     chosen = options or VerifyOptions()
     found = find_anywhere(str(reference), chosen.tracking_uri, emit)
     place = place_of(found)
+    if chosen.stage is not None:
+        found = stage_record(found, chosen.stage, place)
     _require_finished(found)
     require_none(found.record)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
     plan = _plan(found, place.top, place.store, settings, chosen)
     trail = open_trail(place.top, place.own, emit)
+    if found.record.pipeline is not None:
+        return _verify_pipeline(found, plan, place, chosen, emit), found.record
     fetch_content(found.record, plan.store, plan.source, plan.stores)
     started = time.monotonic()
     with clean_room(plan, keep=chosen.keep, emit=emit) as room:
@@ -143,6 +150,16 @@ def verify(
             trusted = plan.trust != "none"
             log_verdict(verdict, found, place, room.provision.environment.python if trusted else None, emit)
     return verdict, found.record
+
+
+def _verify_pipeline(found: Found, plan: Plan, place: Place, options: VerifyOptions, emit: Emit) -> Verdict:
+    limits = Limits(accept=options.accept, rtol=options.rtol, atol=options.atol)
+    verdict = verify_stages(found, plan, place, limits, emit, keep=options.keep)
+    _keep(verdict, RecordStore(place.own), emit)
+    open_trail(place.top, place.own, emit).verified(verdict, emit)
+    if options.log and plan.trust != "none":
+        log_verdict(verdict, found, place, None, emit)
+    return verdict
 
 
 def _keep(verdict: Verdict, records: RecordStore, emit: Emit) -> None:
