@@ -167,7 +167,7 @@ def _spread_row(spread: Spread) -> _Row:
 
 def _contrast_rows(contrasts: Sequence[Contrast]) -> list[_Row]:
     rows: list[_Row] = [
-        ("metric", "recorded", "pairs", "mean", "interval of the mean", "p", "P(B is better)", "needs", "")
+        ("metric", "recorded", "pairs", "mean", "interval of the mean", "p", "P(improvement)", "needs", "")
     ]
     return rows + [
         (

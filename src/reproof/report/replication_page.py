@@ -139,7 +139,7 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
             ("mean difference", number_text(contrast.mean)),
             ("its interval", interval_text(contrast.interval)),
             ("p, paired t test", number_text(contrast.p_value, 2)),
-            ("probability that B is better", number_text(contrast.probability, 3)),
+            ("probability of improvement", number_text(contrast.probability, 3)),
             ("its interval", interval_text(contrast.probability_interval)),
             ("recorded difference", number_text(contrast.recorded)),
             ("needed for 80 % power", needed),
