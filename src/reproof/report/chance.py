@@ -76,15 +76,17 @@ def _shared_name(what: str) -> str:
 
 def summary(randomness: RandomnessSection) -> str:
     """The line at the end of a run: ``randomness: 4 generators seeded, 1 uncontrolled draw at train.py:41 (...)``."""
-    seed = f"seed {randomness.seed} ({randomness.seed_source})" if randomness.seed is not None else "no seed"
-    # The hash seed is no generator; those of libraries count once each.
-    applied = [name for name in randomness.applied if name != "PYTHONHASHSEED"]
-    parts = [f"{seed}, {_counted(len(applied), 'generator')} seeded"]
+    parts = ["no seed applied"]
+    if randomness.seed is not None:
+        # The hash seed is no generator; those of libraries count once each.
+        applied = [name for name in randomness.applied if name != "PYTHONHASHSEED"]
+        source = f"seed {randomness.seed} ({randomness.seed_source})"
+        parts = [f"{source}, {_counted(len(applied), 'generator')} seeded"]
     if randomness.seeded:
         parts.append(f"{len(randomness.seeded)} seeded by the code")
     given = [draw for draw in randomness.unseeded if draw.control == "controlled" and draw.by == "stream"]
     if given:
-        parts.append(f"{_counted(len(given), 'unseeded draw')} controlled, {_first(given)}")
+        parts.append(f"{_counted(len(given), 'unseeded draw')} controlled {_first(given)}")
     loose = [draw for draw in randomness.unseeded if draw.control == "uncontrolled"]
     if loose:
         parts.append(f"{_counted(len(loose), 'uncontrolled draw')} {_first(loose)}")

@@ -1,4 +1,4 @@
-"""Whether code repeats by itself, apart from reproof's seed; and draws that a run must not make."""
+"""Whether code repeats by itself, apart from reproof's seed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from reproof.errors import ExecutionError
 from reproof.model.difference import Difference
 from reproof.model.event import Emit, Event
 from reproof.model.policy import Policy
 from reproof.model.record import Record
 from reproof.model.verdict import ByItself, Stability
-from reproof.report.chance import call_of, place_of
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.room import Room, rerun
 from reproof.workflow.verdicts import decided, rejected
@@ -74,20 +72,3 @@ def known_already(record: Record, stability: Stability, *, reproduced: bool) -> 
     if stability == "varies":
         return "no"
     return "yes" if reproduced and record.randomness.seed is None else "not tried"
-
-
-def require_none_forbidden(record: Record) -> None:
-    """Refuse a run that drew entropy that nothing controls, where that is forbidden.
-
-    Raises:
-        ExecutionError: It did; names the first place.
-    """
-    chance = record.randomness
-    loose = [draw for draw in chance.unseeded if draw.control == "uncontrolled"]
-    if chance.entropy != "forbid" or not loose:
-        return
-    raise ExecutionError(
-        f"the run drew entropy that nothing controls: {call_of(loose[0])} at {place_of(loose[0])}",
-        details=[("asked for", "`--entropy forbid`")],
-        hint="seed it there, or pass `--entropy control`",
-    )

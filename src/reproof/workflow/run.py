@@ -15,10 +15,12 @@ from reproof.capture import variables
 from reproof.errors import StoreError
 from reproof.model.event import Emit, silent
 from reproof.model.record import Record
+from reproof.report.chance import summary as say_randomness
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
 from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.enclosures import Enclosures, enclose
+from reproof.workflow.forbidden import require_none_forbidden
 from reproof.workflow.materials import CHANGED
 from reproof.workflow.observe import Evidence, observe
 from reproof.workflow.prepare import Prepared, prepare
@@ -64,7 +66,7 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
         lines = [
             f"recorded {self.id[:12]}: exit status {self.exit_status}, {record.byproducts.seconds:.1f} s; {counted}"
         ]
-        lines.append(_say_seed(record))
+        lines.append(say_randomness(record.randomness))
         lines.append(self.tracked.summary())
         lines.extend(self.notes)
         return [line for line in lines if line]
@@ -76,7 +78,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     Raises:
         ProjectError, UsageError: It cannot be run as it is.
         EnvironmentBuildError: Its environment cannot be made.
-        ExecutionError: Its command could not be started.
+        ExecutionError: Its command could not be started, or drew entropy though that is forbidden.
         StoreError: The record cannot be written.
         KeyboardInterrupt: Ctrl-C; the record says so.
     """
@@ -105,6 +107,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
     records.write_tracking(identity, tracked.facts())
     if evidence.interrupted:
         raise KeyboardInterrupt
+    require_none_forbidden(record, identity)
     return RecordedRun(
         id=identity,
         record=record,
@@ -175,16 +178,6 @@ def complete(draft: Record, evidence: Evidence, variables_too: tuple[str, ...] =
         byproducts=evidence.byproducts,
         omissions=(*draft.omissions, *evidence.omissions),
     )
-
-
-def _say_seed(record: Record) -> str:
-    chance = record.randomness
-    seeded = f"seed {chance.seed} ({chance.seed_source})" if chance.seed is not None else "no seed applied"
-    line = f"randomness: {seeded}, {len(chance.seeded)} seeded by the code"
-    if chance.unseeded:
-        first = chance.unseeded[0]
-        line += f", {len(chance.unseeded)} unseeded: {first.what} at {first.where}"
-    return line
 
 
 def _problem(evidence: Evidence) -> Iterator[str]:
