@@ -213,7 +213,7 @@ def test_folder(top: Path, tmp_path: Path) -> None:
     assert [member.name for member in done.members] == sorted(f"data/raw/{name}" for name in files)
     assert all({"md5", "blake3"} == member.digests.keys() for member in done.members)
     assert (done.artifact.digests, done.artifact.size) == ({"md5": entry.id}, 9)
-    assert [event.kind for event in events] == ["start", *["advance"] * 4, "finish"]
+    assert [event.kind for event in events] == ["start", "advance", "finish"]
 
 
 def test_folder_with_members_missing_and_corrupted(top: Path, tmp_path: Path, golden) -> None:

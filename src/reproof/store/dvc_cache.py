@@ -7,31 +7,27 @@ place that has it.
 
 from __future__ import annotations
 
-import errno
-import http.client
 import os
 import shlex
-import shutil
-import ssl
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from reproof.base.digesting import digest_file
-from reproof.base.files import copy_private, remove_tree
+from reproof.base.digesting import digest_bytes, digest_file
+from reproof.base.files import remove_tree
 from reproof.errors import MaterialError, StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.digest import Digest
 from reproof.model.dvc import DvcEntry, DvcMember, DvcRemote, parse_manifest
 from reproof.model.event import Emit, Event, silent
 from reproof.store.directory import DirectoryStore
+from reproof.store.dvc_places import Absent, Unreachable, Write, from_file, from_http, from_store, layouts
 
-_TIMEOUT = 30.0  # seconds without an answer
 _SHOWN = 5
+_OFTEN = 64  # files between two words about the progress
 
 
 class DvcSources(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,10 +137,10 @@ def _target(top: Path, entry: DvcEntry) -> Path:
 
 def _file(search: _Search, staging: Path) -> Restored:
     entry = search.entry
-    digests = search.fetch(entry.md5, staging / "content", entry.path)
+    place = staging / "content"
+    digests = search.fetch(entry.md5, os.fspath(place), entry.path)
     if digests is None:
         raise search.failure([entry.path])
-    place = staging / "content"
     if entry.executable:
         place.chmod(0o755)
     return Restored(
@@ -153,7 +149,7 @@ def _file(search: _Search, staging: Path) -> Restored:
             digests=digests,
             size=place.stat().st_size,
             origin="dvc",
-            mode=place.stat().st_mode & 0o777,
+            mode=0o755 if entry.executable else 0o644,
             source=entry.source,
         ),
         sources=tuple(search.used),
@@ -163,20 +159,23 @@ def _file(search: _Search, staging: Path) -> Restored:
 
 def _folder(search: _Search, staging: Path) -> Restored:
     entry = search.entry
-    if search.fetch(entry.md5, staging / "list", entry.path, ending=".dir") is None:
+    if search.fetch(entry.md5, f"{staging}/list", entry.path, ending=".dir") is None:
         raise search.failure([entry.path])
     members = parse_manifest((staging / "list").read_bytes(), entry.path)
-    (staging / "content").mkdir()
+    content = f"{staging}/content"
+    for folder in sorted({content, *(f"{content}/{member.path}".rpartition("/")[0] for member in members)}):
+        Path(folder).mkdir(parents=True, exist_ok=True)
     artifacts = []
     missing = []
     search.emit(Event(kind="start", subject=entry.path, message="restoring", total=len(members)))
     for done, member in enumerate(members, start=1):
-        artifact = _member(search, member, staging / "content")
+        artifact = _member(search, member, content)
         if artifact is None:
             missing.append(f"{entry.path}/{member.path}")
         else:
             artifacts.append(artifact)
-        search.emit(Event(kind="advance", subject=entry.path, done=done, total=len(members)))
+        if not done % _OFTEN or done == len(members):
+            search.emit(Event(kind="advance", subject=entry.path, done=done, total=len(members)))
     search.emit(Event(kind="finish", subject=entry.path))
     if missing:
         raise search.failure(missing)
@@ -196,16 +195,13 @@ def _folder(search: _Search, staging: Path) -> Restored:
     )
 
 
-def _member(search: _Search, member: DvcMember, folder: Path) -> Artifact | None:
+def _member(search: _Search, member: DvcMember, folder: str) -> Artifact | None:
     name = f"{search.entry.path}/{member.path}"
-    place = folder / member.path
-    place.parent.mkdir(parents=True, exist_ok=True)
-    digests = search.fetch(member.md5, place, name)
+    digests = search.fetch(member.md5, f"{folder}/{member.path}", name)
     if digests is None:
         return None
-    size = place.stat().st_size
     source = search.entry.source
-    return Artifact(name=name, digests=digests, size=size, origin="dvc", mode=0o644, source=source)
+    return Artifact(name=name, digests=digests, size=search.size, origin="dvc", mode=0o644, source=source)
 
 
 class _Search:
@@ -218,30 +214,32 @@ class _Search:
         self.used: dict[str, None] = {}
         self.corrupted: list[CorruptedCopy] = []
         self.not_tried: dict[str, str] = {}
+        self.size = 0
+        self._labels = [(f"`{cache}`", os.fspath(cache)) for cache in sources.caches]
         self._find_untried()
 
-    def fetch(self, md5: str, target: Path, name: str, ending: str = "") -> dict[str, str] | None:
-        """Write an object to `target` from the first place that has it intact.
+    def fetch(self, md5: str, target: str, name: str, ending: str = "") -> dict[str, str] | None:
+        """Write an object to `target`, a new file, from the first place that has it intact.
 
         Returns:
-            Its digests (the one that names it, and BLAKE3); None where no place has it.
+            Its digests (the one that names it, and BLAKE3); None where no place has it. Its size is
+            then in `size`.
         """
         algorithm = "md5" if ending else self.entry.hash_name
         unsound: list[CorruptedCopy] = []
         for source, place, write in self._copies(md5 + ending, md5):
-            target.unlink(missing_ok=True)
-            if not self._try(source, write, target):
+            try:
+                found = self._try(source, write, target, (algorithm, "blake3"))
+            except (Absent, StoreError):
                 continue
-            found = digest_file(target, (algorithm, "blake3"))
             if found[algorithm] == md5:
                 self.used[source] = None
-                target.chmod(0o644)
                 self._tell(unsound, source)
                 return found
+            os.unlink(target)  # noqa: PTH108  # paths are plain text here: lists of files are long
             expected, other = Digest(algorithm, md5), Digest(algorithm, found[algorithm])
             unsound.append(CorruptedCopy(name=name, place=place, expected=expected, found=other))
             self.corrupted.append(unsound[-1])
-        target.unlink(missing_ok=True)
         return None
 
     def failure(self, names: list[str]) -> MaterialError:
@@ -278,38 +276,46 @@ class _Search:
         remotes = [_label(remote) for remote in self.sources.remotes if _label(remote) not in self.not_tried]
         return [*own, *(f"`{cache}`" for cache in self.sources.caches), *remotes]
 
-    def _copies(self, name: str, md5: str) -> Iterator[tuple[str, str, Callable[[Path], None]]]:
-        """Every copy of an object: the source's label, the copy's place, and what writes it."""
+    def _copies(self, name: str, md5: str) -> Iterator[tuple[str, str, Write]]:
+        """Where copies of an object may be: the source's label, the copy's place, and what writes it."""
         store, blake3 = self.sources.store, self.sources.known.get(md5)
         if store is not None and blake3 is not None and Digest("blake3", blake3) in store:
             digest = Digest("blake3", blake3)
-            yield f"`{store.root}`", str(store.path(digest)), _from_store(store, digest)
-        for cache in self.sources.caches:
-            for place in _places(cache, name):
-                yield f"`{cache}`", str(place), _from_file(place)
+            yield f"`{store.root}`", str(store.path(digest)), from_store(store, digest)
+        for label, cache in self._labels:
+            for path in layouts(name):
+                yield label, f"{cache}/{path}", from_file(f"{cache}/{path}")
         for remote in self.sources.remotes:
             label = _label(remote)
-            if remote.kind == "local" and label not in self.not_tried:
-                for place in _places(Path(remote.address), name):
-                    yield label, str(place), _from_file(place)
-            elif remote.kind == "http":
-                for path in _layouts(name):
-                    if label not in self.not_tried:
-                        yield label, f"{remote.shown.rstrip('/')}/{path}", _from_http(remote, path)
+            for path in layouts(name):
+                if label in self.not_tried:
+                    continue
+                if remote.kind == "local":
+                    yield label, f"{remote.address}/{path}", from_file(f"{remote.address}/{path}")
+                elif remote.kind == "http":
+                    yield label, f"{remote.shown.rstrip('/')}/{path}", from_http(remote, path)
 
-    def _try(self, source: str, write: Callable[[Path], None], target: Path) -> bool:
-        """Let a copy be written; false where the place does not have it, or cannot give it."""
+    def _try(self, source: str, write: Write, target: str, algorithms: tuple[str, ...]) -> dict[str, str]:
+        """Let a copy be written, and digest what was.
+
+        Raises:
+            Absent: The place does not have it, or cannot give it; nothing is left at `target`.
+        """
         try:
-            write(target)
-        except _Absent:
-            return False
-        except _Unreachable as error:
+            content = write(target)
+        except Unreachable as error:
             self.not_tried[source] = str(error)
-            return False
+            with suppress(FileNotFoundError):
+                os.unlink(target)  # noqa: PTH108
+            raise Absent from error
         except StoreError as error:
             self.emit(Event(kind="warning", subject=self.entry.path, message=error.message))
-            return False
-        return True
+            raise
+        if content is not None:
+            self.size = len(content)
+            return digest_bytes(content, algorithms)
+        self.size = Path(target).stat().st_size
+        return digest_file(target, algorithms)
 
     def _tell(self, copies: list[CorruptedCopy], source: str) -> None:
         """Warn of copies that were passed over; a cache is mended from a remote."""
@@ -320,68 +326,6 @@ class _Search:
             mend = f"run `rm -f {shlex.quote(copy.place)} && dvc fetch {shlex.quote(self.entry.source)}`"
             hint = mend if cached and source.startswith("remote ") else None
             self.emit(Event(kind="warning", subject=copy.name, message=message, hint=hint))
-
-
-class _Absent(Exception):  # noqa: N818 - not an error: the next place is asked
-    """The place does not have the object."""
-
-
-class _Unreachable(Exception):  # noqa: N818 - becomes a fact of the report
-    """The place gives no answer; asking it for the next object makes no sense."""
-
-
-def _layouts(name: str) -> tuple[str, str]:
-    """Where an object lies below a cache or remote: DVC 3, and DVC 2."""
-    return f"files/md5/{name[:2]}/{name[2:]}", f"{name[:2]}/{name[2:]}"
-
-
-def _places(root: Path, name: str) -> Iterator[Path]:
-    for path in _layouts(name):
-        place = root / path
-        if place.is_file():
-            yield place
-
-
-def _from_store(store: DirectoryStore, digest: Digest) -> Callable[[Path], None]:
-    return lambda target: store.get(digest, target)
-
-
-def _from_file(place: Path) -> Callable[[Path], None]:
-    def write(target: Path) -> None:
-        if not os.access(place, os.R_OK):
-            raise _Absent
-        try:
-            copy_private(place, target, mode=0o644)
-        except OSError as error:
-            if error.errno in (errno.EIO, errno.ESTALE):  # a bad disk: another place may be sound
-                raise _Absent from error
-            raise
-
-    return write
-
-
-def _from_http(remote: DvcRemote, path: str) -> Callable[[Path], None]:
-    address = f"{remote.address.rstrip('/')}/{path}"
-
-    def write(target: Path) -> None:
-        request = urllib.request.Request(address)  # noqa: S310 - the scheme is http or https
-        for name, value in remote.headers.items():
-            request.add_unredirected_header(name, value)  # another host must not get them
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, target.open("xb") as file:  # noqa: S310
-                shutil.copyfileobj(answer, file, 1 << 20)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (403, 404, 410):
-                raise _Absent from error
-            raise _Unreachable(f"it answers {error.code} {error.reason}") from error
-        except urllib.error.URLError as error:
-            reason = getattr(error.reason, "strerror", None) or error.reason
-            raise _Unreachable(f"no connection ({reason})") from error
-        except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
-            raise _Unreachable(f"the connection broke ({type(error).__name__})") from error
-
-    return write
 
 
 def _label(remote: DvcRemote) -> str:
