@@ -82,6 +82,18 @@ class StageSection(_Section, frozen=True, kw_only=True, omit_defaults=True):
     removed: tuple[str, ...] = ()
     undeclared: tuple[Undeclared, ...] = ()
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """File patterns for every output, and what is below it; brackets and stars in names mean themselves."""
+        places = dict.fromkeys((*(out.place for out in self.outs), *self.removed))
+        return tuple(pattern for place in places for pattern in patterns_of(place))
+
+
+def patterns_of(place: str) -> tuple[str, str]:
+    """File patterns for a place, and for all below it; brackets and stars in names mean themselves."""
+    literal = "".join(f"[{character}]" if character in "[*?" else character for character in place)
+    return literal, f"{literal}/*"
+
 
 class StageLink(_Section, frozen=True, kw_only=True, omit_defaults=True):
     """A stage of a pipeline and its record.
@@ -107,3 +119,30 @@ class PipelineSection(_Section, frozen=True, kw_only=True, omit_defaults=True):
 
     files: tuple[str, ...] = ()
     stages: tuple[StageLink, ...] = ()
+
+
+#: How a stage came out: ``same``; ``differs`` on the recorded inputs, so by itself; ``inherited`` from an
+#: earlier stage, since on the recorded inputs it came out the same; ``not tried``.
+StageState = Literal["same", "differs", "inherited", "not tried"]
+
+
+class StageOutcome(_Section, frozen=True, kw_only=True, omit_defaults=True):
+    """What a verdict says of one stage.
+
+    Attributes:
+        address: What the stage is called.
+        record: Its record.
+        state: How it came out.
+        outcome: The worst of all its comparisons, as a word, with everything re-made from the raw data.
+        alone: The same on the recorded inputs; None where those were the same bytes.
+        stability: ``varies`` or ``consistent``, where it was tried.
+        sources: The stages that it inherits from.
+    """
+
+    address: str
+    record: str | None = None
+    state: StageState = "not tried"
+    outcome: str = ""
+    alone: str | None = None
+    stability: str = "not tried"
+    sources: tuple[str, ...] = ()

@@ -8,8 +8,8 @@ import msgspec
 
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import Policy
-from reproof.model.stages import StageOutcome
 from reproof.model.record import EntropyDraw
+from reproof.model.stages import StageOutcome
 
 SCHEMA = "reproof/verdict/1"
 

@@ -15,10 +15,10 @@ from reproof.report.numbers import distance_text, number_in, parse, shortest
 from reproof.report.tree import foremost
 
 #: Titles of the groups, in the order of the report.
-TITLES = ("metrics", "parameters", "artifacts", "command")
+TITLES = ("stages", "metrics", "parameters", "artifacts", "command")
 
 _PREFIXES = {"metric:": "metrics", "parameter:": "parameters", "param:": "parameters"}
-_KINDS = {"metric": "metrics", "parameter": "parameters", "param": "parameters", "status": "command"}
+_KINDS = {"stage": "stages", "metric": "metrics", "parameter": "parameters", "param": "parameters", "status": "command"}
 
 
 @dataclass(frozen=True, slots=True)

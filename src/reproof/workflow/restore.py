@@ -149,7 +149,7 @@ def _restore_external(
     used_again: list[str] = []
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
-        if artifact.origin != "external" or artifact.is_web:
+        if artifact.origin not in ("external", "stage") or artifact.is_web:
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and artifact.digest is not None and artifact.digest in sources.store:

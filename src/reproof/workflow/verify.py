@@ -153,8 +153,8 @@ def verify(
 
 
 def _verify_pipeline(found: Found, plan: Plan, place: Place, options: VerifyOptions, emit: Emit) -> Verdict:
-    limits = Limits(accept=options.accept, rtol=options.rtol, atol=options.atol)
-    verdict = verify_stages(found, plan, place, limits, emit, keep=options.keep)
+    limits = Limits(accept=options.accept, rtol=options.rtol, atol=options.atol, keep=options.keep)
+    verdict = verify_stages(found, plan, place, limits, emit)
     _keep(verdict, RecordStore(place.own), emit)
     open_trail(place.top, place.own, emit).verified(verdict, emit)
     if options.log and plan.trust != "none":

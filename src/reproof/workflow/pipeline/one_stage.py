@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from reproof.base.files import remove_tree
 from reproof.base.git import git
 from reproof.base.naming import Naming
 from reproof.errors import ProjectError, ReproofError
@@ -22,7 +21,7 @@ from reproof.model.event import Emit
 from reproof.model.pipeline import Stage, StageOut, is_within, overlaps
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, ProjectSection, Record
-from reproof.model.stages import StageContent, StageSection
+from reproof.model.stages import StageContent, StageSection, patterns_of
 from reproof.project.dvc import read_config
 from reproof.project.dvc_graph import Pipeline
 from reproof.project.dvc_lock import lock_entry, lock_of, write_stage
@@ -30,6 +29,7 @@ from reproof.store.dvc_put import DvcContent, put_content
 from reproof.workflow.materials import CHANGED, Origins
 from reproof.workflow.observe import Evidence, Setup, observe
 from reproof.workflow.pipeline.contents import Measuring, Reading, missing_out
+from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.pipeline.undeclared import find_undeclared
 from reproof.workflow.run import complete
 
@@ -112,7 +112,7 @@ def script(stage: Stage, root: str) -> str:
 def project_section(stage: Stage, shared: ProjectSection) -> ProjectSection:
     """What the record of a stage says was run."""
     command = script(stage, shared.subdirectory)
-    return msgspec.structs.replace(
+    return msgspec.structs.replace(  # noqa: S604  # `shell` is a field of the record
         shared,
         entry_point=stage.address,
         command=command,
@@ -120,12 +120,6 @@ def project_section(stage: Stage, shared: ProjectSection) -> ProjectSection:
         shell=True,
         run_name=stage.address,
     )
-
-
-def remove_outs(top: Path, places: tuple[str, ...]) -> None:
-    """Remove what a stage is about to make anew, as DVC does."""
-    for place in places:
-        remove_tree(top / place)
 
 
 def run_stage(work: Work, stage: Stage, scratch: Path, emit: Emit) -> Done:
@@ -181,7 +175,7 @@ def _setup(work: Work, stage: Stage, project: ProjectSection, scratch: Path, rea
     root = work.top / project.subdirectory
     env = {**shared.recipe.env, "DVC_STAGE": stage.address, "DVC_ROOT": str(root)}
     places = (*(dep.place for dep in stage.deps), *(each.place for each in stage.params))
-    patterns = [pattern for out in stage.outs for pattern in _patterns(out.place)]
+    patterns = [pattern for out in stage.outs for pattern in patterns_of(out.place)]
     return msgspec.structs.replace(
         shared,
         recipe=Recipe(argv=project.argv, env=env, cwd=str(root)),
@@ -206,12 +200,6 @@ def written_by_us(pipeline: Pipeline) -> tuple[str, ...]:
     """Names of what running a pipeline writes besides products."""
     ignores = {str(Path(out.place).parent / ".gitignore") for stage in pipeline.stages for out in stage.outs}
     return (*dict.fromkeys(lock_of(stage.file) for stage in pipeline.stages), *sorted(ignores))
-
-
-def _patterns(place: str) -> tuple[str, str]:
-    """File patterns for a place and all below it; brackets and stars in names mean themselves."""
-    literal = "".join(f"[{character}]" if character in "[*?" else character for character in place)
-    return literal, f"{literal}/*"
 
 
 def _origins(work: Work, shared: Origins, places: tuple[str, ...]) -> Origins:

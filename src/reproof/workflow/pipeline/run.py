@@ -20,7 +20,7 @@ from reproof.model.stages import PipelineSection, StageLink
 from reproof.project.dvc_graph import chosen, read_pipeline
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
-from reproof.workflow.begin import RunOptions, begin, scratch_folder
+from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.observe import Evidence
 from reproof.workflow.pipeline.contents import Measuring, Reading, check_inputs, missing_out
 from reproof.workflow.pipeline.one_stage import Done, Keeper, Work, run_stage
@@ -28,6 +28,7 @@ from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, wh
 from reproof.workflow.pipeline.undeclared import describe_undeclared
 from reproof.workflow.prepare import Prepared, prepare
 from reproof.workflow.tracked import Tracked, Tracker
+from reproof.workflow.trust import note_own
 
 
 class PipelineOptions(RunOptions, frozen=True, kw_only=True):
@@ -249,6 +250,7 @@ class _Run:
         if done.ok:
             self.keeper.keep_outs(stage, done)
         identity = self.records.write(done.record)
+        note_own(identity)
         if done.ok:
             self.last.keep(stage.address, identity)
         self._note(stage, done, identity, reason)
@@ -275,6 +277,7 @@ class _Run:
         self._settle_byte_code()
         record = self._parent(draft, stages)
         identity = self.records.write(record)
+        note_own(identity)
         tracked = Tracked()
         if self.interrupted:
             raise KeyboardInterrupt
@@ -313,6 +316,7 @@ class _Run:
         ran = [self.done[link.address] for link in links if link.state in ("ran", "failed")]
         return msgspec.structs.replace(
             draft,
+            created=now(),  # after its stages: it is the last record, and the one that `last` means
             state=state,
             environment=msgspec.structs.replace(
                 draft.environment,

@@ -1,0 +1,226 @@
+"""The stages of a recorded pipeline re-run one after the other in one room, and each one judged.
+
+Two things are asked of a stage. Did it come out the same, with everything re-made from the raw data?
+And where an earlier stage did not: does it come out the same on the *recorded* inputs, so by itself?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from reproof.base.digesting import digest_file
+from reproof.model.artifact import Artifact
+from reproof.model.difference import Difference, Outcome
+from reproof.model.event import Emit, Event
+from reproof.model.pipeline import is_within
+from reproof.model.policy import Policy
+from reproof.model.record import Record
+from reproof.model.stages import StageLink, StageState
+from reproof.model.verdict import Stability
+from reproof.store.records import Found
+from reproof.workflow.judge import Judgement, Side, judge
+from reproof.workflow.pipeline.places import put_outs, remove_outs
+from reproof.workflow.room import Room, rerun
+from reproof.workflow.verdicts import choose_stability, decided, rejected
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage that was re-run.
+
+    Attributes:
+        link: The stage.
+        found: Its record.
+        record: The record of its re-run on what earlier stages made in the room.
+        judgement: That re-run compared with the recorded run.
+        alone: The re-run on the recorded inputs compared with it; None where those are the same bytes.
+        stability: Whether it agrees with itself, where it differs by itself.
+        sources: The stages whose products it read that were not the recorded ones.
+        redirected: MLflow stores that its code named.
+    """
+
+    link: StageLink
+    found: Found
+    record: Record
+    judgement: Judgement
+    alone: Judgement | None = None
+    stability: Stability = "not tried"
+    sources: tuple[str, ...] = ()
+    redirected: tuple[str, ...] = ()
+
+    def state(self, policy: Policy) -> StageState:
+        """How it came out."""
+        own = self.alone if self.alone is not None else self.judgement
+        if rejected(own.differences, policy):
+            return "differs"
+        return "inherited" if rejected(self.judgement.differences, policy) else "same"
+
+
+class Chain:
+    """Re-runs stages in order; what earlier ones made stays in the room.
+
+    Args:
+        room: Laid out with what no stage makes.
+        policy: What passes.
+        records: The records of the stages, by address.
+        emit: Told about the work.
+    """
+
+    def __init__(self, room: Room, policy: Policy, records: dict[str, Found], emit: Emit) -> None:
+        self._room = room
+        self._policy = policy
+        self._records = records
+        self._emit = emit
+        self._made: dict[str, Record] = {}
+        self._rejected: set[str] = set()
+        self._number = 0
+
+    def run(self, link: StageLink) -> Tried:
+        """Re-run a stage and judge it.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+        """
+        found = self._records[link.address]
+        self._emit(Event(kind="note", subject=link.address, message=f"stage `{link.address}`"))
+        sources = tuple(self._sources(found.record))
+        record, judgement, redirected = self._once(found)
+        self._made[link.address] = record
+        bad = bool(rejected(judgement.differences, self._policy))
+        alone: Judgement | None = None
+        stability: Stability = "not tried"
+        if sources and (bad or self._rejected & set(sources)):
+            alone, stability = self._alone(link, found)
+        elif bad and decided(rejected(judgement.differences, self._policy)):
+            stability = self._again(found, record)
+            self._restore_made(link.address)
+        if bad:
+            self._rejected.add(link.address)
+        return Tried(
+            link=link,
+            found=found,
+            record=record,
+            judgement=judgement,
+            alone=alone,
+            stability=stability,
+            sources=sources,
+            redirected=redirected,
+        )
+
+    def take_recorded(self, addresses: tuple[str, ...]) -> None:
+        """Put the recorded products of stages in their places, without running them."""
+        for address in addresses:
+            recorded = self._records[address].record
+            put_outs(self._room.top, _outs(recorded), recorded.products, self._room.plan.store)
+
+    def _once(self, found: Found) -> tuple[Record, Judgement, tuple[str, ...]]:
+        self._number += 1
+        plan = msgspec.structs.replace(self._room.plan, record=found.record)
+        room = msgspec.structs.replace(self._room, plan=plan)
+        assert found.record.stage is not None
+        remove_outs(room.top, found.record.stage.removed)
+        record, evidence = rerun(room, self._number, self._emit, laid_out=True)
+        expected = Side(found.record, self._room.plan.store)
+        judgement = judge(
+            expected, Side(record, self._room.store), self._policy, self._room.folder / "compare"
+        )
+        return record, judgement, evidence.redirected
+
+    def _sources(self, record: Record) -> Iterator[str]:
+        """The stages that made something that `record` read, and that is other bytes in the room."""
+        found: dict[str, None] = {}
+        for material in record.materials:
+            if material.origin == "stage" and material.source and not self._is_here(material):
+                found[material.source] = None
+        yield from found
+
+    def _is_here(self, material: Artifact) -> bool:
+        try:
+            digests = digest_file(self._room.top / material.name)
+        except OSError:
+            return False
+        return digests["blake3"] == material.digests.get("blake3")
+
+    def _alone(self, link: StageLink, found: Found) -> tuple[Judgement, Stability]:
+        """The stage on the recorded products of the stages before it."""
+        self._emit(
+            Event(
+                kind="note",
+                subject=link.address,
+                message=f"stage `{link.address}` again, on the recorded inputs",
+            )
+        )
+        makers = {each.source for each in found.record.materials if each.origin == "stage" and each.source}
+        for maker in makers & self._records.keys():
+            recorded = self._records[maker].record
+            put_outs(self._room.top, _outs(recorded), recorded.products, self._room.plan.store)
+        record, judgement, _ = self._once(found)
+        stability: Stability = "not tried"
+        if decided(rejected(judgement.differences, self._policy)):
+            stability = self._again(found, record)
+        for maker in (*(makers & self._made.keys()), link.address):
+            self._restore_made(maker)
+        return judgement, stability
+
+    def _again(self, found: Found, first: Record) -> Stability:
+        """Whether a stage that differs agrees with itself."""
+        second, _, _ = self._once(found)
+        between = judge(
+            Side(first, self._room.store),
+            Side(second, self._room.store),
+            self._policy,
+            self._room.folder / "compare",
+        )
+        return choose_stability(rejected(between.differences, self._policy), self._policy, tried=True)
+
+    def _restore_made(self, address: str) -> None:
+        """Put back what a stage made in this room, for those after it."""
+        made = self._made[address]
+        put_outs(self._room.top, _outs(self._records[address].record), made.products, self._room.store)
+
+
+def stage_difference(tried: Tried, policy: Policy) -> Difference:
+    """One difference for a stage, with those of its results below it."""
+    state = tried.state(policy)
+    differences = tried.judgement.differences
+    outcome = Outcome.worst(each.outcome for each in differences)
+    summary = {
+        "same": f"{len(differences)} results came out the same",
+        "differs": f"differs by itself{_stability(tried)}",
+        "inherited": "inherited from "
+        + ", ".join(f"`{each}`" for each in tried.sources)
+        + ": on the recorded inputs it comes out the same",
+        "not tried": "",
+    }[state]
+    if state == "differs" and tried.alone is not None:
+        summary += "; its inputs differ too"
+        outcome = max(outcome, Outcome.worst(each.outcome for each in tried.alone.differences))
+    shown = differences
+    if state == "differs" and tried.alone is not None and not rejected(differences, policy):
+        shown = tried.alone.differences
+    children = tuple(each for each in shown if each.outcome > Outcome.IDENTICAL) or shown
+    return Difference(
+        subject=f"stage {tried.link.address}",
+        outcome=outcome,
+        kind="stage",
+        summary=summary,
+        evidence={"state": state, "record": tried.found.id, "stability": tried.stability},
+        children=tuple(sorted(children, key=lambda each: -each.outcome)),
+    )
+
+
+def _stability(tried: Tried) -> str:
+    return {
+        "varies": ": it varies from run to run",
+        "consistent": ": each re-run gives the same other result",
+    }.get(tried.stability, "")
+
+
+def _outs(record: Record) -> tuple[str, ...]:
+    """The outputs of a stage, by place: those that DVC names, without one within another."""
+    assert record.stage is not None
+    places = dict.fromkeys((*(out.place for out in record.stage.outs), *record.stage.removed))
+    return tuple(
+        place for place in places if not any(other != place and is_within(place, other) for other in places)
+    )
