@@ -8,6 +8,7 @@ named in the result. The same name anywhere else is content.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?")
 _FORMS = {"run_id": _RUN, "model_id": _MODEL, "model_uuid": _MODEL, "utc_time_created": _TIME}
 _MODEL_FILES = ("model_path", "pickled_model", "data", "model_data", "model_binary")
 _MAX_FILES = 100_000
+#: What MLflow writes into a model's folder after it took the size of the whole folder (`save_model` of its flavors).
+_WRITTEN_LATER = (
+    "MLmodel",
+    "conda.yaml",
+    "constraints.txt",
+    "pyproject.toml",
+    "python_env.yaml",
+    "registered_model_meta",
+    "requirements.txt",
+    "uv.lock",
+)
+_CODE = "code"
 _LAYOUT = "yaml layout and comments"
 
 
@@ -162,11 +175,14 @@ def _set_size_aside(
 
 
 def _is_size_of_files(document: dict[Any, Any], source: Source) -> bool | None:
-    """Whether the size is that of a file or folder which a flavor names; None without such a file."""
+    """Whether the size is that of the file or folder which a flavor names, or of all that was there by then.
+
+    None where none of these files is there.
+    """
     flavors = document.get("flavors")
     if source.path is None or source.length is not None or not isinstance(flavors, dict):
         return None
-    sizes = set()
+    sizes = {str(total) for total in _sizes_of_all(source.path.parent) if total}
     for flavor in flavors.values():
         for key in _MODEL_FILES:
             name = flavor.get(key) if isinstance(flavor, dict) else None
@@ -174,6 +190,14 @@ def _is_size_of_files(document: dict[Any, Any], source: Source) -> bool | None:
             if size is not None:
                 sizes.add(str(size))
     return _text(document["model_size_bytes"]) in sizes if sizes else None
+
+
+def _sizes_of_all(folder: Path) -> Iterator[int]:
+    """Bytes of what lies in a model's folder when MLflow takes its size; code is copied before or after that."""
+    entries = [each.name for each in folder.iterdir() if each.name not in _WRITTEN_LATER]
+    known = {name: size for name in entries if (size := _size_of(folder, name)) is not None}
+    yield sum(known.values())
+    yield sum(size for name, size in known.items() if name != _CODE)
 
 
 def _size_of(folder: Path, name: str) -> int | None:

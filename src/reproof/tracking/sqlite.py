@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from reproof.errors import TrackingError
@@ -73,6 +74,24 @@ def find_runs(path: Path, prefix: str, *, wait: float = _WAIT) -> list[Run]:
             )
             for row in rows
         ]
+
+
+def one(path: Path, query: str, values: tuple[object, ...], *, wait: float = _WAIT) -> tuple[Any, ...] | None:
+    """The first row of a query; None without one, or in a database that has no such table yet.
+
+    Raises:
+        TrackingError: As :func:`schema_of`.
+    """
+    if schema_of(path, wait=wait) is None:
+        return None
+    with _open(path, wait) as database:
+        try:
+            row: tuple[Any, ...] | None = database.execute(query, values).fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return None
+            raise
+    return row
 
 
 def _pairs(database: sqlite3.Connection, table: str, run_id: str) -> dict[str, str]:
