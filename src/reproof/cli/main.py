@@ -37,6 +37,7 @@ VERBS = {
     "verify": ("verify", "re-create a recorded run in a clean room, compare, give a verdict"),
     "replicate": ("replicate", "run with other seeds, say whether the result stands"),
     "diff": ("diff", "say how two records, runs, files or folders differ; runs nothing"),
+    "build": ("build", "build wheel and sdist twice, the second time varied, and compare the bytes"),
     "show": ("show", "show a record, or the verdicts on it"),
     "list": ("listing", "list the recorded runs of this project"),
     "demo": ("demo", "all of it on a real project: write, run, record, re-create, compare"),
