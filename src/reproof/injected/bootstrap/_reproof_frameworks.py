@@ -142,7 +142,7 @@ def sklearn(module):
         lines.failed("sklearn", "a given `random_state` is not seen: this version makes estimators otherwise")
         return
 
-    def __new__(cls, *args, **kwargs):
+    def make(cls, *args, **kwargs):
         above = super(kind, cls).__new__
         if above is not object.__new__:
             made = above(cls, *args, **kwargs)
@@ -157,7 +157,12 @@ def sklearn(module):
                 lines.failed("sklearn", repr(error))
         return made
 
-    kind.__new__ = staticmethod(__new__)
+    make.__name__, make.__qualname__ = "__new__", kind.__name__ + ".__new__"
+    signature = sys.modules.get("inspect")
+    if signature is not None:  # of an estimator without parameters, as it is without us
+        only = signature.Parameter("cls", signature.Parameter.POSITIONAL_ONLY)
+        make.__signature__ = signature.Signature([only])
+    kind.__new__ = staticmethod(make)
     _watch_fits(kind)
 
 

@@ -7,6 +7,7 @@ What the user's code sets later wins; it is noted with its place. docs/randomnes
 import os
 import sys
 
+import _reproof_entropy as entropy
 import _reproof_imports as imports
 import _reproof_lines as lines
 import _reproof_random as randomness
@@ -71,35 +72,31 @@ def tensorflow(module):
         place.enable_op_determinism()
         _tell("tensorflow.config.experimental.enable_op_determinism", True)
         if profile() != "strict":
-            _let_generators_be(module, place)
+            _let_generators_be(module)
     _watch_call(place, "enable_op_determinism", "tensorflow.config.experimental.enable_op_determinism")
 
 
-def _let_generators_be(module, place):
+def _let_generators_be(module):
     """Generators that take the system's entropy are refused while the switch is on; here they are allowed.
 
     They worked without us, so they work with us: what they draw is an entropy of its own, told as such.
     """
     kind = getattr(module.random, "Generator", None)
     original = getattr(kind, "from_non_deterministic_state", None)
-    on = sys.modules["tensorflow.python.framework.config"].is_op_determinism_enabled
-    if original is None:
+    config = sys.modules.get("tensorflow.python.framework.config")
+    if original is None or not hasattr(config, "disable_op_determinism"):
         return
 
     def from_non_deterministic_state(*args, **kwargs):
-        was = on()
+        entropy.note("tensorflow.random.Generator without a seed", entropy.Seen(sys._getframe(1)))
+        was = config.is_op_determinism_enabled()
         if was:
-            place.disable_op_determinism()
+            config.disable_op_determinism()
         try:
-            lines.write(
-                "drew",
-                what="tensorflow.random.Generator.from_non_deterministic_state()",
-                where=lines.caller(),
-            )
             return original(*args, **kwargs)
         finally:
             if was:
-                place.enable_op_determinism()
+                config.enable_op_determinism()
 
     kind.from_non_deterministic_state = staticmethod(
         randomness.disguised(from_non_deterministic_state, original)

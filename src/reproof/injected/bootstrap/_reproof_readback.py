@@ -4,6 +4,7 @@ Only libraries that the program has loaded are asked, and nothing is imported fo
 """
 
 import sys
+from contextlib import suppress
 
 import _reproof_lines as lines
 import _reproof_watch as watch
@@ -73,10 +74,8 @@ def _torch(module):
     for shown, (name, owner) in asked.items():
         function = getattr(owner, name, None)
         if function is not None:
-            try:
+            with suppress(RuntimeError):  # torch refuses mixed settings of TF32 to the older of two functions
                 found[shown] = function()
-            except Exception:  # torch refuses mixed settings of TF32 to the older of two functions
-                continue
     if hasattr(module, "get_deterministic_debug_mode"):
         mode = module.get_deterministic_debug_mode()
         found["torch.use_deterministic_algorithms"] = modes.get(mode, mode)
@@ -100,7 +99,7 @@ def _attention(inner):
     return " ".join([name for name, function in names.items() if getattr(inner, function, bool)()])
 
 
-def _tensorflow(module):
+def _tensorflow(_module):
     config = sys.modules.get("tensorflow.python.framework.config")
     context = sys.modules.get("tensorflow.python.eager.context")
     found = {}
@@ -121,7 +120,7 @@ def _jax(module):
     return found
 
 
-def _numpy(module):
+def _numpy(_module):
     inner = sys.modules.get("numpy._core._multiarray_umath") or sys.modules.get(
         "numpy.core._multiarray_umath"
     )
