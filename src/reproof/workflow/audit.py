@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from reproof.attest.checkpoint import read as read_checkpoint
-from reproof.attest.claims import verdict_digest
 from reproof.attest.examine import Entry, examine
 from reproof.attest.log import GitLog, LogContent, no_log, remember, remembered
 from reproof.attest.signers import FILE, AllowedSigner, read_signers
@@ -19,6 +19,7 @@ from reproof.base.digesting import digest_files
 from reproof.base.locations import FOLDER
 from reproof.errors import RecordError, TrustError
 from reproof.model.audit import AuditFinding, AuditReport, Unchecked
+from reproof.model.codec import decode_verdict
 from reproof.model.event import Emit, Event, silent
 from reproof.model.record import Record
 from reproof.store.directory import DirectoryStore
@@ -188,20 +189,24 @@ def _verdicts(store: RecordStore, entries: Sequence[Entry], opened: str) -> Iter
         if entry.kind == "verdict" and isinstance(document := entry.facts.get("document"), dict)
     }
     for identity in sorted({entry.record for entry in entries if entry.kind == "finished"}):
-        try:
-            verdicts = store.verdicts(identity)
-        except RecordError as error:
-            yield AuditFinding(
-                name="verdict-unlogged", subject=f"record {identity[:12]}", summary=error.message
-            )
-            continue
-        for verdict in verdicts:
-            if verdict.created >= opened and verdict_digest(verdict) not in known:
+        for place in store.verdict_places(identity):
+            trouble = _verdict_trouble(place, known, opened)
+            if trouble is not None:
                 yield AuditFinding(
-                    name="verdict-unlogged",
-                    subject=f"record {identity[:12]}",
-                    summary=f"a verdict of {verdict.created}, *{verdict.word}*, is kept here and not in the log",
+                    name="verdict-unlogged", subject=f"record {identity[:12]}", summary=trouble
                 )
+
+
+def _verdict_trouble(place: Path, known: set[str], opened: str) -> str | None:
+    """Why a verdict that is kept here is not one that was entered; None where it is, or is older than the log."""
+    try:
+        data = place.read_bytes()
+        verdict = decode_verdict(data, where=place.name)
+    except (OSError, RecordError) as error:
+        return f"`{place.name}`: {error}"
+    if verdict.created < opened or hashlib.sha256(data).hexdigest() in known:
+        return None
+    return f"a verdict of {verdict.created}, *{verdict.word}*, is kept here and not in the log"
 
 
 def _content(records: dict[str, Record], own: Path) -> list[AuditFinding]:
