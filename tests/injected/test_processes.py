@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reproof.capture import observations
+from reproof.capture.entropy import draws
 from reproof.model.observation import Applied, Booted, Ended, Opened, Seeded
 
 WORKERS = """
@@ -331,10 +332,10 @@ _reproof_lines.write("ml.metric", run="r", key="k", value=(0.1).hex(), step=3)
     project = str(any_place.project)
     assert f"{project}/b.db" in observations.opened_for_writing(told.lines)
     assert observations.network(told.lines) == ("127.0.0.1:9",)
-    applied, seeded, unseeded = observations.randomness(told.lines)
+    applied, seeded = observations.randomness(told.lines)
     assert applied == ("PYTHONHASHSEED", "random")
     assert [(draw.what, draw.where, draw.value) for draw in seeded] == [
         ("random.seed", "${PROJECT}/main.py:3", "7")
     ]
-    assert [(draw.what, draw.where) for draw in unseeded] == [("random.Random()", "${PROJECT}/main.py:4")]
+    assert [(draw.what, draw.where) for draw in draws(told.lines)] == [("random.Random()", "${PROJECT}/main.py:4")]
     assert [line for line in told.lines.of(Booted) if line.fork]
