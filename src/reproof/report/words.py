@@ -8,6 +8,7 @@ from reproof.model.difference import Outcome
 from reproof.model.policy import Policy, Rule, Tolerance
 from reproof.model.verdict import Verdict, Word, accepted
 from reproof.report.numbers import count_text, seconds_text
+from reproof.report.safe import plain
 from reproof.report.view import count_by_outcome
 
 #: Exit status of `verify` for each word.
@@ -47,7 +48,25 @@ def sentence(verdict: Verdict) -> str:
         unknown = sum(d.outcome == Outcome.UNKNOWN for d in verdict.differences)
         return f"{unknown:,} of {count_text(total, 'comparison')} could not be decided"
     failed = sum(not accepted(d, verdict.policy) for d in verdict.differences)
-    return f"{failed:,} of {count_text(total, 'comparison')} came out other than the record says"
+    what = "stage" if verdict.stages else "comparison"
+    said = f"{failed:,} of {count_text(total, what)} came out other than the record says"
+    return f"{said}{_first(verdict)}"
+
+
+def _first(verdict: Verdict) -> str:
+    """Of a pipeline: which stage differs first, and what became of those after it."""
+    if verdict.first is None:
+        return ""
+    inherited = [each.address for each in verdict.stages if each.state == "inherited"]
+    others = [
+        each.address for each in verdict.stages if each.state == "differs" and each.address != verdict.first
+    ]
+    text = f"; the first to differ by itself is `{plain(verdict.first)}`"
+    if others:
+        text += f", then {', '.join(f'`{plain(name)}`' for name in others)}"
+    if inherited:
+        text += f"; inherited by {', '.join(f'`{plain(name)}`' for name in inherited)}"
+    return text
 
 
 def counts(outcomes: Iterable[Outcome], *, empty: str = "nothing compared") -> str:

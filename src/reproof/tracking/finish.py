@@ -117,7 +117,9 @@ class _Server:
         known = {child.tags.get(NESTED_KEY): child for child in client.children(parent)}
         for nested in self._finish.nested:
             run = known.get(nested.key)
-            if run is None:
+            if run is None and nested.run_id is not None:
+                run = self._existing(nested.run_id)
+            elif run is None:
                 run = client.create_run(parent.experiment_id, nested.run_name, nested.started)
             elif run.status not in _OPEN:
                 continue

@@ -83,6 +83,7 @@ class Nested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         key: Names it among those of its parent: where there is a run with this key, it is not made again.
+        run_id: A run that the code made itself, to be put below the parent; None to make one.
         run_name: Its name.
         started: Milliseconds since the epoch, as `ended`.
         status: Its final status.
@@ -91,6 +92,7 @@ class Nested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     key: str
+    run_id: str | None = None
     run_name: str
     started: int
     ended: int

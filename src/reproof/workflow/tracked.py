@@ -21,7 +21,7 @@ from reproof.tracking.address import Address, parse, resolve
 from reproof.tracking.finish import finish
 from reproof.tracking.installation import find_installation
 from reproof.tracking.sync import write_pending
-from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish
+from reproof.tracking.values import RECORD_ARTIFACT, Access, Finish, Nested
 from reproof.workflow.cached import mlflow_interpreters
 from reproof.workflow.datasets import datasets_of, sampled_datasets
 from reproof.workflow.prepare import Prepared
@@ -117,18 +117,20 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
         address = self._address_of(primary)
         return self.enabled and address is not None and address.kind not in ("sqlite", "file")
 
-    def finish(
+    def finish(  # noqa: PLR0913  # everything that is written about a run meets here
         self,
         identity: str,
         record: Record,
         primary: RunOpened | None,
         emit: Emit,
         enclosed: Mapping[str, bytes] | None = None,
+        *,
+        nested: tuple[Nested, ...] = (),
     ) -> Tracked:
         """Add the record, tags and parameters to the run; make a run where the code made none.
 
         A store that cannot be written now is no failure: what is to be written is kept. `enclosed`
-        are artifacts beside the record.
+        are artifacts beside the record, `nested` the runs below it.
         """
         address = self._address_of(primary)
         if not self.enabled or address is None or (primary is None and not self._wants_run(record, address)):
@@ -147,6 +149,7 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
             tags=_last_tags(identity, record),
             artifacts={RECORD_ARTIFACT: encode(record), **(enclosed or {})},
             inputs=datasets_of(record),
+            nested=nested,
         )
         tracked = write_or_keep(wanted, self.access(address), self.pending)
         emit(Event(kind="finish", subject="tracking"))
@@ -178,6 +181,27 @@ class Tracker(msgspec.Struct, frozen=True, kw_only=True):
         if self.address is not None and self.address.uri == primary.uri:
             return self.address
         return parse(primary.uri, self.directory)
+
+
+def nested_run(identity: str, record: Record, run_id: str | None) -> Nested:
+    """The run of a stage, to be put below that of its pipeline.
+
+    Args:
+        identity: Id of the stage's record.
+        record: The record.
+        run_id: The run that the stage's code made; None to make one.
+    """
+    started = _milliseconds(record.byproducts.started) or 0
+    return Nested(
+        key=identity,
+        run_id=run_id,
+        run_name=record.project.run_name or "",
+        started=started,
+        ended=started + round(1000 * record.byproducts.seconds),
+        status=_status(record),
+        tags={**_last_tags(identity, record), "reproof.stage": record.stage.address if record.stage else ""},
+        artifacts={RECORD_ARTIFACT: encode(record)},
+    )
 
 
 def open_tracker(prepared: Prepared, option: str | None, *, enabled: bool) -> Tracker:

@@ -20,6 +20,7 @@ from reproof.model.stages import PipelineSection, StageLink
 from reproof.project.dvc_graph import chosen, read_pipeline
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
+from reproof.tracking.address import parse
 from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.observe import Evidence
 from reproof.workflow.pipeline.contents import Measuring, Reading, check_inputs, missing_out
@@ -27,7 +28,7 @@ from reproof.workflow.pipeline.one_stage import Done, Keeper, Work, run_stage
 from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, why_run
 from reproof.workflow.pipeline.undeclared import describe_undeclared
 from reproof.workflow.prepare import Prepared, prepare
-from reproof.workflow.tracked import Tracked, Tracker
+from reproof.workflow.tracked import Tracked, Tracker, nested_run
 from reproof.workflow.trust import note_own
 
 
@@ -97,7 +98,9 @@ def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipel
         KeyboardInterrupt: Ctrl-C; the records say so.
     """
     command = ("dvc", "repro", *(["--force"] if options.force else []), *options.targets)
-    prepared = prepare(msgspec.structs.replace(options, command=command, entry_point=None), emit)
+    name = options.run_name or "pipeline"
+    wishes = msgspec.structs.replace(options, command=command, entry_point=None, run_name=name)
+    prepared = prepare(wishes, emit)
     pipeline = read_pipeline(prepared.top, prepared.project.subdirectory)
     if not pipeline.stages:
         raise ProjectError(f"there is no dvc.yaml with a stage in `{prepared.folder}`")
@@ -278,7 +281,7 @@ class _Run:
         record = self._parent(draft, stages)
         identity = self.records.write(record)
         note_own(identity)
-        tracked = Tracked()
+        tracked = self._track(identity, record, tracker)
         if self.interrupted:
             raise KeyboardInterrupt
         return RecordedPipeline(
@@ -290,6 +293,27 @@ class _Run:
             notes=tuple(self._notes()),
             problem=self.problem,
         )
+
+    def _track(self, identity: str, record: Record, tracker: Tracker) -> Tracked:
+        """Write the run of the pipeline to MLflow, and put those of its stages below it."""
+        opened = {address: each.logged.primary for address, each in self.evidence.items()}
+        first = next((each for each in opened.values() if each is not None and each.uri), None)
+        if first is not None and tracker.address is None:
+            tracker = msgspec.structs.replace(tracker, address=parse(first.uri, self.prepared.folder))
+        nested = []
+        for link in self.links.values():
+            line = opened.get(link.address)
+            if link.record is None or link.address not in opened:
+                continue
+            if line is not None and line.uri not in ("", tracker.uri):
+                continue  # its code chose another store
+            nested.append(nested_run(link.record, self.done[link.address], line.run if line else None))
+            if line is not None:
+                facts = {"status": "written", "uri": tracker.uri, "run_id": line.run}
+                self.records.write_tracking(link.record, facts)
+        tracked = tracker.finish(identity, record, None, self.emit, nested=tuple(nested))
+        self.records.write_tracking(identity, tracked.facts())
+        return tracked
 
     def _settle_byte_code(self) -> None:
         """Name folders in dvc.lock as they are now, where later stages left only byte code there."""
