@@ -231,14 +231,13 @@ def run_with_reproof(project: Project) -> Any:
 
 
 def places_seen(randomness: Any) -> set[str]:
-    """Where the record saw uncontrolled chance. What the user's code seeded is not that."""
+    """Where the record saw uncontrolled chance. What the user's code seeded, and names of scratch files, are not that."""
     draws = [
-        each
-        for key, value in randomness.items()
-        if key not in ("seeded", "applied") and isinstance(value, list)
-        for each in value
+        draw
+        for draw in randomness.get("unseeded", [])
+        if draw.get("control", "uncontrolled") == "uncontrolled"
     ]
-    return {draw["where"].removeprefix("${PROJECT}/") for draw in draws if isinstance(draw, dict)}
+    return {draw["where"].removeprefix("${PROJECT}/") for draw in draws}
 
 
 @pytest.mark.parametrize(("name", "isolation"), isolations())
@@ -251,6 +250,12 @@ def test_reproof_tells_what_varies(name: str, isolation: str, project: Project) 
     expected = truth["verify"].get(isolation) or truth["verify"]["any"]
     verdict = project.verify("--isolation", isolation, expect=expected["exit_status"])
     assert verdict["stability"] == expected["stability"]
+    assert verdict["by_itself"] == {"varies": "no", "not tried": "yes"}.get(
+        expected["stability"], "not tried"
+    )
+    if truth["seen"]:  # what may be why stands first, uncontrolled draws before all others
+        place = verdict["draws"][0]["where"].removeprefix("${PROJECT}/")
+        assert place in {truth["where"], *truth.get("also", [])}
     assert verdict["reproduced"] == (expected["exit_status"] == 0)
     worst = max(verdict["differences"], key=lambda each: each["outcome"])
     assert worst["outcome"] == 0 or worst["subject"] == "result.json"
@@ -262,6 +267,7 @@ def test_reproof_raises_nothing_about_sound_projects(name: str, project: Project
     verdict = project.verify(expect=0)
     assert verdict["word"] in ("reproduced", "repeated")
     assert verdict["stability"] == "not tried"  # nothing differed, so nothing had to be repeated
+    assert verdict["by_itself"] == "yes"  # nothing was seeded
 
 
 # -- the README --------------------------------------------------------------------------------------------------------

@@ -64,11 +64,14 @@ FORBIDDEN = (EntropyForbiddenError, EntropyForbiddenExit)
 class Site:
     """One place that draws: how often, under whose control, and what it drew."""
 
-    __slots__ = ("by", "control", "count", "fields", "tokens", "told")
+    __slots__ = ("by", "control", "count", "fields", "is_told", "tokens", "told")
 
     def __init__(self, fields, control, by):
         self.fields, self.control, self.by = fields, control, by
         self.count, self.told, self.tokens = 0, 0, []
+        # What packages and the interpreter draw for themselves reaches nobody.
+        own = fields["package"] or not fields["where"] or not by.startswith("names")
+        self.is_told = not (control == HARMLESS and own)
 
 
 class Seen:
@@ -182,7 +185,7 @@ def controls():
 
 def settle():
     """Tell how often each place has drawn since it was told last, and what has turned out harmless."""
-    for site in [each for each in _sites.values() if not each.fields["importing"]]:
+    for site in [each for each in _sites.values() if each.is_told]:
         turned = _turned_harmless(site)
         if turned or site.count != site.told:
             more, site.told = site.count - site.told, site.count
@@ -247,7 +250,7 @@ def _count(site):
     site.count += 1
     if site.count == 1:
         site.told = 1
-        if not site.fields["importing"]:  # what a package keeps for itself since its import is none of ours
+        if site.is_told:
             lines.write("drew", control=site.control, by=site.by or None, **site.fields)
     if site.control == UNCONTROLLED and _mode == "forbid":
         refuse(site.fields["what"], site.fields["where"])
