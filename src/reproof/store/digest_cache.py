@@ -12,11 +12,13 @@ That is good enough to say quickly that data is as it was; it is no evidence, an
 from __future__ import annotations
 
 import contextlib
+import marshal
 import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 #: File systems on which every change moves ctime, and forcing a file makes later writes do so.
 TRUSTED = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs"})
-
 _NAME = "digests.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -50,6 +51,7 @@ _MUCH = 64 << 20
 _FORCED = 256  # small files that are forced at most: each costs a write to the disk
 
 _State = tuple[int, int, int, int, int]
+_FACTS = attrgetter("st_mode", "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +143,7 @@ class DigestCache:
             )
             return msgspec.msgpack.encode(facts)
 
-        found = self.recall(f"folder {folder}", lambda: _state_of_folder(folder), compute)
+        found = self.recall(f"folder {folder}", lambda: state_of_folder(folder), compute)
         return msgspec.msgpack.decode(found, type=FolderFacts)
 
     def recall(self, subject: str, state: Callable[[], bytes | None], compute: Callable[[], bytes]) -> bytes:
@@ -351,44 +353,42 @@ def _is_much(paths: list[str]) -> bool:
 
 def state_of_files(paths: Iterable[str]) -> bytes | None:
     """A digest of all that `stat` says of files; None where one of them is not there."""
+    listed = list(paths)
     try:
-        lines = [f"{path}\0{_state(os.stat(path))}\n" for path in paths]  # noqa: PTH116  # exact text
+        return _digest_of(listed, list(map(_FACTS, map(os.stat, listed))))
     except OSError:
         return None
-    return _digest_of(lines)
 
 
-def _state_of_folder(folder: Path) -> bytes | None:
+def state_of_folder(folder: Path) -> bytes | None:
     """A digest of all that `lstat` says of everything below a folder.
 
-    Of what is behind a symlink too, because DVC's id counts it. None where that cannot be read.
+    Of what is behind a symlink too, because DVC's id counts it; None where that cannot be read.
     """
     parts: list[bytes] = []
     try:
         pending = [os.fspath(folder)]
         while pending:
-            with os.scandir(pending.pop()) as found:
+            place = pending.pop()
+            with os.scandir(place) as found:
                 listed = sorted(found, key=os.DirEntry.inode)
-            lines = []
+            facts = [_FACTS(entry.stat(follow_symlinks=False)) for entry in listed]
+            parts.append(_digest_of([place, *(entry.name for entry in listed)], facts))
+            if {mode >> 12 for mode, *_ in facts} == {stat.S_IFREG >> 12}:
+                continue
             for entry in listed:
-                status = entry.stat(follow_symlinks=False)
-                lines.append(
-                    f"{entry.path}\0{status.st_mode} {status.st_dev} {status.st_ino} {status.st_size} "
-                    f"{status.st_mtime_ns} {status.st_ctime_ns}\n"
-                )
-                if stat.S_ISDIR(status.st_mode):
+                if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                elif stat.S_ISLNK(status.st_mode):
-                    lines.append(_behind(entry.path))
-            parts.append(_digest_of(lines))
+                elif entry.is_symlink():
+                    parts.append(_digest_of([_behind(entry.path)], []))
     except OSError:
         return None
-    return _digest_of([part.hex() for part in parts])
+    return _digest_of([part.hex() for part in parts], [])
 
 
-def _digest_of(lines: list[str]) -> bytes:
+def _digest_of(names: list[str], facts: list[tuple[int, ...]]) -> bytes:
     digester = new_digester("blake3")
-    digester.update("".join(lines).encode("utf-8", "surrogateescape"))
+    digester.update(marshal.dumps((names, facts), 2))  # version 2: equal bytes for equal values
     return bytes(digester.digest())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,8 +16,8 @@ from reproof.model.data import Change, DataReport, ObjectFault, TrackedData
 from reproof.model.dvc import DvcConfig, DvcEntry, DvcMember, DvcRemote
 from reproof.model.event import Emit, Event, silent
 from reproof.project.dvc import read_config, tracked
-from reproof.store.digest_cache import DigestCache, FolderFacts, state_of_files
-from reproof.store.dvc_objects import Wanted, every_object, examine, find_object, members_of, wanted_by
+from reproof.store.digest_cache import DigestCache, FolderFacts, state_of_files, state_of_folder
+from reproof.store.dvc_objects import every_object, examine, find_object, members_of, wanted_by
 from reproof.store.manifest import Digesting, describe_folder, dvc_id, identity
 
 
@@ -71,6 +71,7 @@ class _Look:
         self.digesting: Digesting = digest_files if cache is None else cache.digest_files
         self.configs: dict[str, DvcConfig] = {}
         self.named: set[str] = set()
+        self._members: tuple[DvcEntry | None, tuple[DvcMember, ...] | None] = (None, None)
 
     def config(self, root: str) -> DvcConfig:
         """The configuration of a DVC repository, read once."""
@@ -87,17 +88,60 @@ class _Look:
             blake3=identity(found).value, dvc_id=dvc_id(found) or "", size=found.size, files=found.files
         )
 
-    def faults(self, wanted: tuple[Wanted, ...], entry: DvcEntry, root: Path) -> list[ObjectFault]:
-        """The objects of an entry that are missing in a cache or corrupted."""
+    def members(self, entry: DvcEntry, root: Path) -> tuple[DvcMember, ...] | None:
+        """The files of a folder, as DVC's list of them says; None for a file, or without that list."""
+        if self._members[0] is not entry:
+            self._members = (entry, members_of(entry, [root]) if entry.is_dir else None)
+        return self._members[1]
+
+    def ids(self, entry: DvcEntry, root: Path) -> tuple[str, ...] | None:
+        """The ids of all objects of an entry, its own first; None where they are not known.
+
+        Raises:
+            MaterialError: The list of a folder's files is hostile.
+        """
+        if not entry.is_dir:
+            return (entry.id,)
         if self.cache is None:
-            return list(examine(wanted, root, self.digesting))
-        paths = [f"{root}/files/md5/{each.id[:2]}/{each.id[2:]}" for each in wanted]
-        known = self.cache.recall(
-            f"objects {root} {entry.hash_name} {entry.id}",
-            lambda: state_of_files(paths),
-            lambda: msgspec.msgpack.encode(list(examine(wanted, root, self.digesting))),
-        )
-        return msgspec.msgpack.decode(known, type=list[ObjectFault])
+            members = self.members(entry, root)
+            return None if members is None else _ids(entry, members)
+
+        def compute() -> bytes:
+            members = self.members(entry, root)
+            if members is None:
+                raise LookupError
+            return "".join(_ids(entry, members)).encode()
+
+        try:
+            # The list has the digest that names it: what follows from its content needs no other state.
+            packed = self.cache.recall(f"ids {entry.id}", lambda: b"", compute).decode()
+        except LookupError:
+            return None
+        own = len(entry.id)
+        return (packed[:own], *(packed[start : start + 32] for start in range(own, len(packed), 32)))
+
+    def recall(
+        self, entry: DvcEntry, root: Path, ids: tuple[str, ...] | None, compute: Callable[[], TrackedData]
+    ) -> TrackedData:
+        """What `compute` said of an entry, as long as the file system shows no change of it."""
+        if self.cache is None or ids is None:
+            return compute()
+        place = self.top / entry.path
+        paths = [f"{root}/files/md5/{each[:2]}/{each[2:]}" for each in ids]
+        paths += [str(rules) for rules in _rules_above(place) if rules.is_file()]
+
+        def state() -> bytes | None:
+            there = state_of_files(paths)
+            here = there and (state_of_folder(place) if entry.is_dir else state_of_files([str(place)]))
+            return there + here if there and here else None
+
+        subject = f"entry {place} {root} {entry.hash_name} {entry.id}"
+        found = self.cache.recall(subject, state, lambda: msgspec.msgpack.encode(compute()))
+        return msgspec.msgpack.decode(found, type=TrackedData)
+
+
+def _ids(entry: DvcEntry, members: tuple[DvcMember, ...]) -> tuple[str, ...]:
+    return (entry.id, *sorted({member.md5 for member in members}))
 
 
 def _examine_all(top: Path, look: _Look, emit: Emit) -> Iterator[TrackedData]:
@@ -115,24 +159,29 @@ def _examine(entry: DvcEntry, look: _Look) -> TrackedData:
     if not entry.md5:
         return TrackedData(path=entry.path, id="", source=entry.source, note=entry.problem)
     root = Path(config.cache)
-    item = TrackedData(path=entry.path, id=f"{entry.hash_name}:{entry.id}", source=entry.source)
     try:
-        members = members_of(entry, [root]) if entry.is_dir else None
-        item = _in_place(item, entry, members, look)
+        ids = look.ids(entry, root)
+        item = look.recall(entry, root, ids, lambda: _read(entry, root, look))
     except MaterialError as error:
+        item = TrackedData(path=entry.path, id=f"{entry.hash_name}:{entry.id}", source=entry.source)
         change = Change(name=entry.path, kind="changed")
         return msgspec.structs.replace(item, changes=(change,), note=error.message)
+    remote, unpushed, note = _pushed(entry, config, ids or (entry.id,))
+    return msgspec.structs.replace(item, remote=remote, unpushed=unpushed, note=item.note or note)
+
+
+def _read(entry: DvcEntry, root: Path, look: _Look) -> TrackedData:
+    """One entry as it is in its place and in the cache."""
+    item = TrackedData(path=entry.path, id=f"{entry.hash_name}:{entry.id}", source=entry.source)
+    members = look.members(entry, root)
+    item = _in_place(item, entry, members, look)
     wanted = wanted_by(entry, members)
     look.named.update(each.id for each in wanted)
-    faults = look.faults(wanted, entry, root)
-    remote, unpushed, note = _pushed(entry, config, wanted)
+    faults = list(examine(wanted, root, look.digesting))
     return msgspec.structs.replace(
         item,
         missing=tuple(fault for fault in faults if fault.found is None),
         corrupted=tuple(fault for fault in faults if fault.found is not None),
-        remote=remote,
-        unpushed=unpushed,
-        note=item.note or note,
     )
 
 
@@ -179,9 +228,7 @@ def _changes(entry: DvcEntry, members: Iterable[DvcMember], look: _Look) -> Iter
     digests = look.digesting([f"{place}/{path}" for path in there], (entry.hash_name,))
     found = dict(zip(there, digests, strict=True))
     # What a .dvcignore leaves out is not to be told from what is new: neither is then named.
-    ignores = any(
-        (folder / ".dvcignore").is_file() and _has_rules(folder) for folder in (place, *place.parents)
-    )
+    ignores = any(rules.is_file() and _has_rules(rules) for rules in _rules_above(place))
     for path in sorted(expected.keys() | found.keys()):
         name = f"{entry.path}/{path}"
         if path not in found:
@@ -195,8 +242,12 @@ def _changes(entry: DvcEntry, members: Iterable[DvcMember], look: _Look) -> Iter
                 yield Change(name=name, kind="changed")
 
 
-def _has_rules(folder: Path) -> bool:
-    lines = (folder / ".dvcignore").read_text("utf-8", "replace").splitlines()
+def _rules_above(place: Path) -> list[Path]:
+    return [folder / ".dvcignore" for folder in (place, *place.parents)]
+
+
+def _has_rules(rules: Path) -> bool:
+    lines = rules.read_text("utf-8", "replace").splitlines()
     return any(line.strip() and not line.startswith("#") for line in lines)
 
 
@@ -215,7 +266,7 @@ def _leads_back(path: str, here: str) -> bool:
 
 
 def _pushed(
-    entry: DvcEntry, config: DvcConfig, wanted: tuple[Wanted, ...]
+    entry: DvcEntry, config: DvcConfig, ids: tuple[str, ...]
 ) -> tuple[str | None, int | None, str | None]:
     """The remote that an entry belongs in, how many of its objects are not there, and a note."""
     if entry.imported_from is not None:
@@ -227,7 +278,7 @@ def _pushed(
     if (reason := _not_asked(remote)) is not None:
         return remote.name, None, reason
     root = Path(remote.address)
-    return remote.name, sum(find_object(root, each.id) is None for each in wanted), None
+    return remote.name, sum(find_object(root, each) is None for each in ids), None
 
 
 def _not_asked(remote: DvcRemote) -> str | None:
