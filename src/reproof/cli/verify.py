@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reproof.cli.options import Terminal, isolation, offline, output, policy, shared, timeout
+from reproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from reproof.model.record import Record
+    from reproof.model.verdict import Verdict
 
 
 @click.command("verify", short_help="re-create and compare")
@@ -26,6 +31,17 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
     is_flag=True,
     help="re-run once more without reproof's seed, to say whether the code repeats without it",
 )
+@click.option(
+    "--code",
+    metavar="REV",
+    help="the recorded run with the code of another commit: does that alter the result? kept nowhere",
+)
+@click.option(
+    "--against",
+    metavar="DVC.LOCK",
+    help="verify what this dvc.lock claims, with no record at all; RUN is then a folder or Git address",
+)
+@click.option("--revision", metavar="REV", help="with --against: a commit, branch or tag")
 @click.option("--stage", metavar="NAME", help="of a pipeline: only this stage, on the recorded inputs")
 @click.option("--keep", is_flag=True, help="leave the clean room in place and print its path")
 @isolation
@@ -58,7 +74,8 @@ from reproof.cli.options import Terminal, isolation, offline, output, policy, sh
 def command(run: str, *, terminal: Terminal, output_format: str, output: Path | None, **options: Any) -> int:
     """Re-create RUN from its record alone, compare every result, and say whether it came out the same.
 
-    RUN is an MLflow run id, a record id, a unique prefix of either, `last`, or a record file. A run of
+    RUN is an MLflow run id, a record id, a unique prefix of either, `last`, a record file, or a bundle of
+    `reproof export`. A run of
     another machine is found on the MLflow server; its code is cloned aside.
     """
     from reproof.cli.console import write_document
@@ -66,8 +83,33 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     from reproof.workflow.verify import VerifyOptions, exit_status_of, verify
 
     stores = tuple(str(store) for store in options.pop("stores"))
+    against, revision = options.pop("against"), options.pop("revision")
+    if against is not None:
+        place = {"uri": "." if run == "last" else run, "revision": revision, "stores": stores}
+        verdict, record = _verify_claim(terminal, against, {**options, **place})
+        write_document(render_verdict(verdict, record, output_format, **terminal.look(output)), output)
+        return exit_status_of(verdict)
     chosen = VerifyOptions(stores=stores, log=not options.pop("no_log"), **options)
     with terminal.console() as console:
-        verdict, record = verify(run, chosen, console.emit)
+        if run.endswith(".zip") and Path(run).exists():
+            from reproof.workflow.bundle import verify_bundle
+
+            verdict, record = verify_bundle(Path(run), chosen, console.emit)
+        else:
+            verdict, record = verify(run, chosen, console.emit)
     write_document(render_verdict(verdict, record, output_format, **terminal.look(output)), output)
     return exit_status_of(verdict)
+
+
+def _verify_claim(terminal: Terminal, lock: str, options: dict[str, Any]) -> tuple[Verdict, Record]:
+    """What a dvc.lock claims, re-created; options that need a record are refused."""
+    from reproof.workflow.pipeline.against import AgainstOptions, verify_against
+
+    taken = {name: options[name] for name in AgainstOptions.__struct_fields__ if name in options}
+    given = {name for name, value in options.items() if value not in (None, False, 1) and name not in taken}
+    if refused := given - {"no_log", "trust"}:
+        name = min(refused).replace("_", "-")
+        raise UsageError(f"`--{name}` needs a record, and `--against` has none")
+    chosen = AgainstOptions(lock=lock, **taken)
+    with terminal.console() as console:
+        return verify_against(chosen, console.emit)

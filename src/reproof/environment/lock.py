@@ -268,7 +268,7 @@ class _Resolver:
     def _ask(
         self, arguments: list[str], text: str, constraints: Sequence[str], *, remember: bool
     ) -> list[Line]:
-        question = "\n".join([*arguments, text, *constraints, self._circumstances()])
+        question = "\n".join([*arguments, text, *constraints, *self._as_of(), self._circumstances()])
         memory = cache_directory() / "resolutions" / f"{hashlib.sha256(question.encode()).hexdigest()}.txt"
         answer = _recall(memory) if remember else None
         if answer is None:
@@ -277,6 +277,9 @@ class _Resolver:
                 _keep(memory, answer)
         lines = read_lines(answer.splitlines(), self._source.folder, self._source.file)
         return [line.at(self._source.folder) for line in lines]
+
+    def _as_of(self) -> list[str]:
+        return ["--exclude-newer", self._source.as_of] if self._source.as_of else []
 
     def _compile(self, arguments: list[str], text: str, constraints: Sequence[str]) -> str:
         self._emit(Event(kind="start", subject="lock", message=f"resolving `{self._source.file}`"))
@@ -288,6 +291,7 @@ class _Resolver:
             "--no-header",
             "--no-annotate",
             "--quiet",
+            *self._as_of(),
         ]
         command += ["--python", str(self._python.path)] + (["--offline"] if self._offline else [])
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:

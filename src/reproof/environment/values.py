@@ -49,6 +49,7 @@ class LockSource(msgspec.Struct, frozen=True, kw_only=True):
         build_lines: `build_dependencies` of python_env.yaml, installed as well.
         groups: Dependency groups for uv.lock and pyproject; None for uv's defaults.
         extras: Extras of the project itself.
+        as_of: Take no package that was published later (ISO 8601), where the project gives no exact ones.
     """
 
     kind: LockKind
@@ -58,6 +59,7 @@ class LockSource(msgspec.Struct, frozen=True, kw_only=True):
     build_lines: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
+    as_of: str | None = None
 
 
 class LockText(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ class EnvironmentRequest(msgspec.Struct, frozen=True, kw_only=True):
         groups: As in :class:`LockSource`.
         extras: As in :class:`LockSource`.
         offline: Take packages from uv's cache alone.
+        wheels: A folder of wheels; packages come from there alone.
         wheels_only: Refuse to build anything from source (building runs the package's code).
     """
 
@@ -100,6 +103,7 @@ class EnvironmentRequest(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
     offline: bool = False
+    wheels: Path | None = None
     wheels_only: bool = False
 
 
@@ -107,7 +111,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """An environment that can run Python.
 
     Attributes:
-        kind: ``uv`` (made by us) or ``local`` (the user's own).
+        kind: ``uv`` (made by us), ``docker`` (within an image, where all paths are its own) or ``local``
+            (the user's own).
         folder: Its root (``sys.prefix``).
         python: Its own interpreter.
         site_packages: Where its packages are.
@@ -120,7 +125,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         reused: It was there already.
     """
 
-    kind: Literal["uv", "local"] = "uv"
+    kind: Literal["uv", "docker", "local"] = "uv"
     folder: Path
     python: Path
     site_packages: Path

@@ -24,6 +24,13 @@ from reproof.model.event import Emit, Event
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, RandomnessSection, Record, Tool
 from reproof.project.environment_files import EnvironmentSource, find_environment
+from reproof.workflow.imaged import (
+    asked_by,
+    build_image,
+    in_container,
+    keep_dockerfile,
+    provide_image,
+)
 from reproof.workflow.observe import Attention, Setup, tracking_names
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of
 from reproof.workflow.provision import Provision, Wanted, path_outside, provide
@@ -34,13 +41,14 @@ class RunOptions(Wishes, frozen=True, kw_only=True):
     """What `run` may be told, besides what is to be run.
 
     Attributes:
-        env_manager: ``uv``, ``local``, or None to decide by what the project has.
+        env_manager: ``uv``, ``docker``, ``local``, or None to decide by what the project has.
         tracking_uri: MLflow store; MLFLOW_TRACKING_URI or MLflow's default when None.
         log: Write to MLflow.
         offline: Make the environment from the package cache alone.
         timeout: Seconds after which the command is ended.
         echo: Pass its output through.
         terminal: Our standard output is a terminal.
+        as_of: Take packages as they were at this time (ISO 8601), where the project gives no exact ones.
     """
 
     env_manager: str | None = None
@@ -50,6 +58,7 @@ class RunOptions(Wishes, frozen=True, kw_only=True):
     timeout: float | None = None
     echo: bool = False
     terminal: bool = False
+    as_of: str | None = None
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +93,12 @@ def begin(options: RunOptions, prepared: Prepared, scratch: Path, emit: Emit) ->
     tracker = open_tracker(prepared, options.tracking_uri, enabled=options.log)
     provision = _provide(options, prepared, emit)
     packages = {item.name for item in provision.section.distributions}
-    tracker = tracker.with_installation(
-        provision.environment.python, has_mlflow=bool(packages & {"mlflow", "mlflow-skinny"})
-    )
+    has_mlflow = provision.contained is None and bool(packages & {"mlflow", "mlflow-skinny"})
+    tracker = tracker.with_installation(provision.environment.python, has_mlflow=has_mlflow)
     draft = _draft(prepared, provision)
     setup = _setup(options, prepared, provision, tracker, scratch)
+    if provision.contained is not None:
+        setup = in_container(setup, provision, _store_outside(tracker, prepared.top))
     added = profile_variables(prepared.profile, setup.recipe.env, gpu=bool(draft.hardware.gpus))
     return Begun(
         draft=draft,
@@ -98,8 +108,24 @@ def begin(options: RunOptions, prepared: Prepared, scratch: Path, emit: Emit) ->
     )
 
 
+def _store_outside(tracker: Tracker, top: Path) -> tuple[Path, ...]:
+    """The folder of a local MLflow store outside the project, which a container has to be shown."""
+    path = tracker.address.path if tracker.address is not None else None
+    if path is None or path.is_relative_to(top):
+        return ()
+    folder = path.parent if tracker.address is not None and tracker.address.kind == "sqlite" else path
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder,)
+
+
 def _provide(options: RunOptions, prepared: Prepared, emit: Emit) -> Provision:
     """The environment: what MLproject names wins; a plain command takes the active one, if any."""
+    if options.env_manager == "docker" or (
+        options.env_manager is None
+        and prepared.mlproject is not None
+        and prepared.mlproject.docker_env is not None
+    ):
+        return _provide_image(options, prepared, emit)
     active = bool(os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX"))
     project = prepared.mlproject
     named = project is not None and (project.python_env is not None or project.conda_env is not None)
@@ -109,7 +135,27 @@ def _provide(options: RunOptions, prepared: Prepared, emit: Emit) -> Provision:
         wanted = Wanted(source=None)
     else:
         wanted = _wanted(prepared, emit)
+    if options.as_of is not None and wanted.source is not None:
+        wanted = msgspec.structs.replace(
+            wanted, source=msgspec.structs.replace(wanted.source, as_of=options.as_of)
+        )
     return provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
+
+
+def _provide_image(options: RunOptions, prepared: Prepared, emit: Emit) -> Provision:
+    """The image that MLproject names, or one made for the project."""
+    naming = Naming(top=str(prepared.top), home=str(Path.home()))
+    project = prepared.mlproject
+    if project is not None and project.docker_env is not None:
+        asked = asked_by(project.docker_env, project.file)
+        return provide_image(asked, prepared.folder, naming, offline=options.offline, emit=emit)
+    source = None
+    if not (prepared.folder / "Dockerfile").is_file():
+        source = _wanted(prepared, emit).source
+    base = prepared.settings.environment.base_image
+    provision, text = build_image(prepared.folder, source, base, naming, emit)
+    section = keep_dockerfile(provision.section, text, prepared.store)
+    return msgspec.structs.replace(provision, section=section)
 
 
 def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
@@ -119,8 +165,8 @@ def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
         emit(Event(kind="note", subject="environment", message=note))
     if found.kind == "docker_env":
         raise EnvironmentBuildError(
-            f"`{found.source}` asks for a Docker image, which this version cannot run",
-            hint="name a `python_env`, or pass `--env-manager local`",
+            f"`{found.source}` asks for a Docker image, and names no packages",
+            hint="run it without `--env-manager uv`",
         )
     settings = prepared.settings.environment
     python = settings.python or found.python

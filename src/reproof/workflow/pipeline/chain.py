@@ -6,7 +6,7 @@ And where an earlier stage did not: does it come out the same on the *recorded* 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -19,6 +19,7 @@ from reproof.model.policy import Policy
 from reproof.model.record import Record
 from reproof.model.stages import StageLink, StageState
 from reproof.model.verdict import Stability
+from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found
 from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.pipeline.places import put_outs, remove_outs
@@ -52,9 +53,27 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     def state(self, policy: Policy) -> StageState:
         """How it came out."""
         own = self.alone if self.alone is not None else self.judgement
+        if self.alone is None and self.sources and rejected(own.differences, policy):
+            return "inherited"
         if rejected(own.differences, policy):
             return "differs"
         return "inherited" if rejected(self.judgement.differences, policy) else "same"
+
+
+class Expectations(msgspec.Struct, frozen=True, kw_only=True):
+    """What re-runs are compared with.
+
+    Attributes:
+        records: The records of the stages, by address.
+        store: Holds their content.
+        measure: Adds to the record of a re-run what the comparison needs: digests of another kind.
+        decide: Changes what a comparison says.
+    """
+
+    records: dict[str, Found]
+    store: DirectoryStore
+    measure: Callable[[Found, Record], Record] = lambda _, record: record
+    decide: Callable[[Found, Judgement], Judgement] = lambda _, judgement: judgement
 
 
 class Chain:
@@ -63,14 +82,15 @@ class Chain:
     Args:
         room: Laid out with what no stage makes.
         policy: What passes.
-        records: The records of the stages, by address.
+        expected: What re-runs are compared with.
         emit: Told about the work.
     """
 
-    def __init__(self, room: Room, policy: Policy, records: dict[str, Found], emit: Emit) -> None:
+    def __init__(self, room: Room, policy: Policy, expected: Expectations, emit: Emit) -> None:
         self._room = room
+        self._expected = expected
         self._policy = policy
-        self._records = records
+        self._records = expected.records
         self._emit = emit
         self._made: dict[str, Record] = {}
         self._rejected: set[str] = set()
@@ -90,7 +110,7 @@ class Chain:
         bad = bool(rejected(judgement.differences, self._policy))
         alone: Judgement | None = None
         stability: Stability = "not tried"
-        if sources and (bad or self._rejected & set(sources)):
+        if sources and (bad or self._rejected & set(sources)) and self._has_inputs(found.record):
             alone, stability = self._alone(link, found)
         elif bad and decided(rejected(judgement.differences, self._policy)):
             stability = self._again(found, record)
@@ -108,12 +128,6 @@ class Chain:
             redirected=redirected,
         )
 
-    def take_recorded(self, addresses: tuple[str, ...]) -> None:
-        """Put the recorded products of stages in their places, without running them."""
-        for address in addresses:
-            recorded = self._records[address].record
-            put_outs(self._room.top, _outs(recorded), recorded.products, self._room.plan.store)
-
     def _once(self, found: Found) -> tuple[Record, Judgement, tuple[str, ...]]:
         self._number += 1
         plan = msgspec.structs.replace(self._room.plan, record=found.record)
@@ -121,11 +135,10 @@ class Chain:
         assert found.record.stage is not None
         remove_outs(room.top, found.record.stage.removed)
         record, evidence = rerun(room, self._number, self._emit, laid_out=True)
-        expected = Side(found.record, self._room.plan.store)
-        judgement = judge(
-            expected, Side(record, self._room.store), self._policy, self._room.folder / "compare"
-        )
-        return record, judgement, evidence.redirected
+        record = self._expected.measure(found, record)
+        expected, actual = Side(found.record, self._expected.store), Side(record, self._room.store)
+        judgement = judge(expected, actual, self._policy, self._room.folder / "compare")
+        return record, self._expected.decide(found, judgement), evidence.redirected
 
     def _sources(self, record: Record) -> Iterator[str]:
         """The stages that made something that `record` read, and that is other bytes in the room."""
@@ -136,11 +149,17 @@ class Chain:
         yield from found
 
     def _is_here(self, material: Artifact) -> bool:
+        algorithm = next(iter(material.digests), "blake3")
         try:
-            digests = digest_file(self._room.top / material.name)
+            found = digest_file(self._room.top / material.name, (algorithm,))
         except OSError:
             return False
-        return digests["blake3"] == material.digests.get("blake3")
+        return found[algorithm] == material.digests.get(algorithm)
+
+    def _has_inputs(self, record: Record) -> bool:
+        """Whether the recorded products that a stage read were kept."""
+        read = [each for each in record.materials if each.origin == "stage"]
+        return all(each.digest is not None and each.digest in self._expected.store for each in read)
 
     def _alone(self, link: StageLink, found: Found) -> tuple[Judgement, Stability]:
         """The stage on the recorded products of the stages before it."""
@@ -154,7 +173,7 @@ class Chain:
         makers = {each.source for each in found.record.materials if each.origin == "stage" and each.source}
         for maker in makers & self._records.keys():
             recorded = self._records[maker].record
-            put_outs(self._room.top, _outs(recorded), recorded.products, self._room.plan.store)
+            put_outs(self._room.top, _outs(recorded), recorded.products, self._expected.store)
         record, judgement, _ = self._once(found)
         stability: Stability = "not tried"
         if decided(rejected(judgement.differences, self._policy)):
@@ -190,7 +209,11 @@ def stage_difference(tried: Tried, policy: Policy) -> Difference:
         "differs": f"differs by itself{_stability(tried)}",
         "inherited": "inherited from "
         + ", ".join(f"`{each}`" for each in tried.sources)
-        + ": on the recorded inputs it comes out the same",
+        + (
+            ": on the recorded inputs it comes out the same"
+            if tried.alone is not None
+            else ", or its own: the recorded inputs are not here to try it on"
+        ),
         "not tried": "",
     }[state]
     if state == "differs" and tried.alone is not None:

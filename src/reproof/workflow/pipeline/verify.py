@@ -20,7 +20,7 @@ from reproof.workflow.begin import now
 from reproof.workflow.conditions import Circumstances, list_conditions
 from reproof.workflow.fetch import fetch_content
 from reproof.workflow.lookup import Place
-from reproof.workflow.pipeline.chain import Chain, Tried, stage_difference
+from reproof.workflow.pipeline.chain import Chain, Expectations, Tried, stage_difference
 from reproof.workflow.room import Plan, Room, clean_room
 from reproof.workflow.verdicts import choose_word, make_policy, rejected
 
@@ -82,11 +82,11 @@ def verify_stages(found: Found, plan: Plan, place: Place, limits: Limits, emit: 
         settings = read_settings(room.project, room.top)
         policy = make_policy(settings.policy, limits.accept, limits.rtol, limits.atol)
         seconds = {"recorded": _recorded_seconds(records), "room": round(time.monotonic() - started, 2)}
-        chain = Chain(room, policy, records, emit)
+        chain = Chain(room, policy, Expectations(records=records, store=plan.store), emit)
         tried = [chain.run(each) for each in section.stages if each.address in records]
         for done in tried:
             seconds[f"stage {done.link.address}"] = done.record.byproducts.seconds
-        verdict = _decide(found, room, tried, policy, seconds)
+        verdict = decide(found, room, tried, policy, seconds)
     return msgspec.structs.replace(verdict, room=str(room.folder) if limits.keep else None)
 
 
@@ -94,9 +94,18 @@ def _recorded_seconds(records: dict[str, Found]) -> float:
     return round(sum(each.record.byproducts.seconds for each in records.values()), 3)
 
 
-def _decide(
+def decide(
     found: Found, room: Room, tried: list[Tried], policy: Policy, seconds: dict[str, float]
 ) -> Verdict:
+    """The verdict on a pipeline, from what came of its stages.
+
+    Args:
+        found: The record of the pipeline.
+        room: Where the stages were re-run.
+        tried: The stages, in order.
+        policy: What passes.
+        seconds: Wall times.
+    """
     differences = tuple(stage_difference(each, policy) for each in tried)
     every = [difference for each in tried for difference in each.judgement.differences]
     every += [difference for each in tried if each.alone for difference in each.alone.differences]
