@@ -23,6 +23,8 @@ HOSTILE = {
     "upwards_within": manifest("a/../../evil"),
     "absolute": manifest("/etc/passwd"),
     "drive": manifest("C:\\evil"),
+    "device": manifest("raw/NUL"),
+    "device_namespace": manifest("\\\\.\\COM1"),
     "address": manifest("file:///etc/passwd"),
     "nul": manifest("a\0b"),
     "empty": manifest(""),
@@ -55,8 +57,8 @@ def test_hostile_lists_are_refused_by_name(golden, name: str) -> None:
 
 def test_good_lists() -> None:
     assert parse_manifest(b"[]", "x") == ()
-    assert parse_manifest(manifest("a", "b/c d", "b/ü", "..a", "a.git"), "x") == tuple(
-        DvcMember(path, MD5) for path in ("a", "b/c d", "b/ü", "..a", "a.git")
+    assert parse_manifest(manifest("a", "b/c d", "b/ü", "..a", "a.git", "aux/NULL"), "x") == tuple(
+        DvcMember(path, MD5) for path in ("a", "b/c d", "b/ü", "..a", "a.git", "aux/NULL")
     )
 
 

@@ -249,6 +249,7 @@ BAD = {
     "absolute": {"x.dvc": f"outs:\n- {{{OUT}, path: /etc/passwd}}\n"},
     "address": {"x.dvc": f"outs:\n- {{{OUT}, path: 's3://bucket/x'}}\n"},
     "nul": {"x.dvc": f'outs:\n- {{{OUT}, path: "a\\0b"}}\n'},
+    "device": {"x.dvc": f"outs:\n- {{{OUT}, path: CON}}\n"},
     "into_git": {"x.dvc": f"outs:\n- {{{OUT}, path: .git/hooks/post-checkout}}\n"},
     "whole_repository": {"x.dvc": f"outs:\n- {{{OUT}, path: .}}\n"},
     "two_contents": {

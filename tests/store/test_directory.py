@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -223,21 +222,44 @@ def test_processes_that_put_the_same_content_at_once(store: DirectoryStore, tmp_
     assert list(store.check()) == []
 
 
-def test_a_kill_at_any_point_leaves_a_valid_store(store: DirectoryStore) -> None:
-    """One process puts without pause; it is killed, and another begins, many times."""
-    body = """
-        import os
-        print("ready", flush=True)
-        while True:
-            store.put_bytes(os.urandom(70_000))
+def test_a_hundred_kills_at_any_point_leave_a_valid_store(store: DirectoryStore, tmp_path: Path) -> None:
+    """Two processes put, get and remove without pause; both are killed, and others begin."""
+    body = f"""
+        import itertools, os, random, signal, time
+        from reproof.model.digest import Digest
+        def work(number):
+            chance = random.Random(number)
+            for turn in itertools.count():
+                digest = store.put_bytes(bytes([chance.randrange(40)]) * chance.choice([10, 5_000, 200_000]))
+                target = Path({str(tmp_path)!r}) / f"{{number}}-{{turn}}"
+                if chance.random() < 0.5:
+                    try:
+                        store.get(digest, target)
+                    except Exception:
+                        assert digest not in store or not store.path(digest).exists()
+                else:
+                    store.remove_unused(digest, time.time() + 1)
+        chance = random.Random(0)
+        for turn in range(50):
+            children = []
+            for number in (2 * turn, 2 * turn + 1):
+                if not (child := os.fork()):
+                    try:
+                        work(number)
+                    finally:
+                        os._exit(1)
+                children.append(child)
+            time.sleep(chance.random() * 0.03)
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+            ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+            assert ended == [-9, -9], ended
+            assert list(store.check()) == []
+        print(len(list(store)))
     """
-    for turn in range(8):
-        process = subprocess.Popen(script(store, body), stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(0.02 + 0.007 * turn)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert list(store.check()) == []
+    done = subprocess.run(script(store, body), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert 0 < int(done.stdout) <= 120
     digest = store.put_bytes(b"after all that")
     assert store.get_bytes(digest) == b"after all that"
 
@@ -262,3 +284,57 @@ def test_really_full_file_system(tmp_path: Path) -> None:
         assert leftovers(store) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """A folder `store` that can be made read-only, for root too."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    if os.geteuid() != 0:
+
+        def close() -> None:
+            for each in (folder, *filter(Path.is_dir, folder.rglob("*"))):
+                each.chmod(0o555)
+
+        yield close
+        for each in (folder, *folder.rglob("*")):
+            each.chmod(0o755)
+        return
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("may not mount here")
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    finally:
+        subprocess.run(["umount", str(folder)], check=False)
+
+
+def test_a_read_only_store_gives_what_it_has_and_says_why_it_takes_no_more(
+    store: DirectoryStore, read_only: Callable[[], None], tmp_path: Path
+) -> None:
+    digest = store.put_bytes(b"kept")
+    damaged = store.put_bytes(b"damaged")
+    corrupt(store.path(damaged))
+    read_only()
+    assert store.put_bytes(b"kept") == digest  # it is there already
+    store.get(digest, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"kept"
+    with pytest.raises(StoreError, match="cannot keep") as caught:
+        store.put_bytes(b"more")
+    assert dict(caught.value.details)["reason"] in ("Read-only file system", "Permission denied")
+    with pytest.raises(StoreError, match="corrupted"):
+        store.get(damaged, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+    assert [each.expected for each in store.check()] == [damaged]
+
+
+def test_what_a_killed_removal_had_set_aside_comes_back(store: DirectoryStore) -> None:
+    digest = store.put_bytes(b"put again a moment ago")
+    aside = store.root / "incoming" / f"unused-{digest.value}-4194999"
+    store.path(digest).rename(aside)
+    store.recover()
+    assert store.get_bytes(digest) == b"put again a moment ago"
+    mine = store.root / "incoming" / f"unused-{digest.value}-{os.getpid()}"
+    store.path(digest).rename(mine)
+    store.recover()  # that removal goes on
+    assert mine.exists()

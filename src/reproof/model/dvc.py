@@ -17,7 +17,9 @@ from reproof.errors import MaterialError
 HashName = Literal["md5", "md5-dos2unix"]
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_SUSPICIOUS = ("/.", "//", ":", "\0")
+_SUSPICIOUS = ("/.", "//", ":", "\\", "\0")
+#: Devices of Windows, as they are usually written: ordinary names of files elsewhere, but hardly by chance.
+_DEVICE = re.compile(r"(?:^|/)(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9]|LPT[0-9])(?:/|$)")
 _RESERVED = frozenset({".git", ".dvc"})
 
 
@@ -134,11 +136,14 @@ def path_problem(path: str) -> str | None:
     if not path:
         return "is empty"
     if path[0] not in "/." and path[-1] != "/" and not any(each in path for each in _SUSPICIOUS):
-        return None  # the usual case: lists of files are long
+        # the usual case: lists of files are long
+        return None if path.islower() or not _DEVICE.search(path) else "names a device"
     if path == ".":
         return "is the folder itself"
     if "\0" in path:
         return "contains NUL"
+    if path.startswith("\\\\") or _DEVICE.search(path):
+        return "names a device"
     if path.startswith("/") or re.match(r"[A-Za-z]:[\\/]", path) or "://" in path:
         return "is absolute"
     parts = path.split("/")

@@ -11,7 +11,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -176,6 +176,14 @@ class DirectoryStore:
             aside.unlink()
         return True
 
+    def recover(self) -> None:
+        """Put back what a removal that was killed had set aside; it is removed again if it is unused."""
+        for aside in list(self._incoming.glob("unused-*")):
+            _, value, process = aside.name.split("-")
+            with suppress(OSError, StoreError):
+                if not _is_alive(int(process)):
+                    aside.replace(self.path(Digest("blake3", value)))
+
     def check(self) -> Iterator[Corrupted]:
         """Hash every object and yield those whose content is wrong; changes nothing."""
         for digest in self:
@@ -256,3 +264,13 @@ class DirectoryStore:
                 details=[("store", str(self.root)), ("reason", error.strerror or str(error))],
                 hint=f"`df -h {self.root.parent}` shows how full it is" if full else None,
             ) from error
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True

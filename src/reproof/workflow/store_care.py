@@ -95,6 +95,7 @@ def check_store(directory: Path, emit: Emit = silent) -> StoreReport:
         ProjectError: There is no repository.
     """
     store = DirectoryStore(own_folder(git.require_top(directory)))
+    store.recover()
     listed = _objects(store)
     emit(Event(kind="start", subject="store", message="reading the store", total=len(listed)))
     faults = []
@@ -127,6 +128,7 @@ def collect_garbage(directory: Path, emit: Emit = silent, *, dry_run: bool = Fal
     """
     top = git.require_top(directory)
     store = DirectoryStore(own_folder(top))
+    store.recover()
     named = _named(store)
     before, notes = _oldest_need(store)
     removed = freed = objects = kept_size = 0
@@ -138,7 +140,7 @@ def collect_garbage(directory: Path, emit: Emit = silent, *, dry_run: bool = Fal
         else:
             objects, kept_size = objects + 1, kept_size + size
     if not dry_run:
-        _sweep(store)
+        _sweep(store, named)
     emit(Event(kind="finish", subject="store"))
     limit = read_settings(top).max_store_bytes
     if limit and kept_size > limit:
@@ -222,9 +224,12 @@ def _oldest_need(store: DirectoryStore) -> tuple[float, list[str]]:
     return before, notes[:3]
 
 
-def _sweep(store: DirectoryStore) -> None:
-    """Remove what killed processes left behind, and a cache that has grown too large."""
+def _sweep(store: DirectoryStore, named: set[str]) -> None:
+    """Remove what killed processes left behind, facts of unnamed tables, and a cache that has grown too large."""
     now = time.time()
+    for place in (store.root / "tables").glob("*.json"):
+        if place.name[:64] not in named and place.stat().st_mtime < now - _GRACE:
+            place.unlink(missing_ok=True)
     incoming = store.root / "incoming"
     for place in incoming.iterdir() if incoming.is_dir() else ():
         if place.lstat().st_mtime < now - _STALE:
