@@ -63,8 +63,9 @@ class CommandAfterDashes(click.Command):
 )
 @click.option(
     "--env-manager",
-    type=click.Choice(["uv", "local"]),
-    help="make the environment with uv, or use the current one  [default: uv where the project names one]",
+    type=click.Choice(["uv", "docker", "local"]),
+    help="make the environment with uv, run in a container image, or use the current environment  "
+    "[default: what the project names]",
 )
 @click.option(
     "--pipeline", is_flag=True, help="run the stages of dvc.yaml  [default: without an entry point `main`]"

@@ -55,6 +55,8 @@ class _Installation:
         self._env = uv_environment(UV_PROJECT_ENVIRONMENT=str(folder), **indexes(request.lock))
         self._common = ["--link-mode", link_mode(folder.parent), "--no-compile-bytecode"]
         self._common += ["--offline"] if request.offline else []
+        if request.wheels is not None:
+            self._common += ["--no-index", "--find-links", str(request.wheels)]
         self._built: set[str] = set()
         self._conditions: list[str] = []
 

@@ -199,9 +199,45 @@ def content_digest(entry: Path) -> str | None:
     It is the sha256 of the sorted ``path,hash`` lines of RECORD, without what an installer adds:
     its own notes, scripts (which hold the environment's path) and bytecode.
     """
+    return _digest_of(read_record(entry))
+
+
+def digest_of_rows(record: str) -> str | None:
+    """:func:`content_digest` of a distribution whose RECORD has this text."""
+    return _digest_of([item for row in _rows(record) if (item := _entry(row)) is not None])
+
+
+def sorted_distributions(
+    found: Iterable[tuple[str, str, str | None, str]],
+) -> tuple[Distribution, ...]:
+    """Distributions of another file system, by name; the first of a name wins, as in imports.
+
+    Args:
+        found: Name, version, content digest and text of direct_url.json of each.
+    """
+    items: dict[str, Distribution] = {}
+    for name, version, record, direct in found:
+        try:
+            facts = msgspec.json.decode(direct.encode()) if direct else {}
+        except msgspec.DecodeError:
+            facts = {}
+        facts = facts if isinstance(facts, dict) else {}
+        information = facts.get("dir_info")
+        item = Distribution(
+            name=normalise(name),
+            version=version,
+            record=record,
+            editable=isinstance(information, dict) and bool(information.get("editable")),
+            source=_source(facts, None),
+        )
+        items.setdefault(item.name, item)
+    return tuple(sorted(items.values(), key=lambda item: item.name))
+
+
+def _digest_of(entries: Iterable[Entry]) -> str | None:
     lines = [
         f"{item.path},{item.algorithm}={item.digest.hex()}\n"
-        for item in read_record(entry)
+        for item in entries
         if not item.path.startswith("../") and item.path.rpartition("/")[2] not in _INSTALLERS
     ]
     return (

@@ -46,7 +46,7 @@ def choose(
     """
     limits = confinement or Confinement()
     if container is not None and isolation in ("auto", "docker"):
-        return _docker(limits, container, "`run` was recorded in an image")
+        return _docker(limits, container, "it was recorded in an image")
     if container is not None:
         raise ExecutionError(
             f"cannot isolate by {isolation}: the run was recorded in a container image",

@@ -171,11 +171,46 @@ class Lock(Section, frozen=True, kw_only=True, omit_defaults=True):
     unhashed: tuple[str, ...] = ()
 
 
+class Volume(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """A folder or file that was shown in a container.
+
+    Attributes:
+        source: Its name on the machine, as those of artifacts: below the top, ``${HOME}/...`` or absolute.
+        target: Its path in the container.
+        writable: The run could change it.
+    """
+
+    source: str
+    target: str
+    writable: bool = True
+
+
+class Image(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """The container image that a run was made in.
+
+    Attributes:
+        reference: The name that the project gives it.
+        id: Digest of its configuration, which names all of its layers: the same image everywhere.
+        digest: Digest of its manifest in a registry; None where it came from none.
+        built_from: Text of the Dockerfile that it was built from for this run, kept in the store.
+        volumes: What was shown in it besides the project.
+        user: User and group id that the run had; None for the image's own.
+    """
+
+    reference: str
+    id: str
+    digest: str | None = None
+    built_from: Artifact | None = None
+    volumes: tuple[Volume, ...] = ()
+    user: str | None = None
+
+
 class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """Which interpreter and packages ran.
 
     Attributes:
-        kind: ``uv`` (made by us), ``local`` (the user's own), ``none`` (no Python environment).
+        kind: ``uv`` (made by us), ``docker`` (an image), ``local`` (the user's own), ``none`` (no Python
+            environment).
         python: The interpreter.
         lock: What it was made from; None for the user's own.
         distributions: Everything installed.
@@ -183,9 +218,10 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
         variables: Values of the variables on the allow-list.
         variable_names: Names of all other variables that were set, never their values.
         disagreements: Lock files that say something else than what was used.
+        image: The container image; None outside of one.
     """
 
-    kind: Literal["uv", "local", "none"] = "none"
+    kind: Literal["uv", "docker", "local", "none"] = "none"
     python: PythonBuild | None = None
     lock: Lock | None = None
     distributions: tuple[Distribution, ...] = ()
@@ -193,6 +229,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
     variables: dict[str, str] = {}
     variable_names: tuple[str, ...] = ()
     disagreements: tuple[str, ...] = ()
+    image: Image | None = None
 
 
 class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):

@@ -37,11 +37,14 @@ class EnvironmentSettings(msgspec.Struct, frozen=True, kw_only=True):
         python: Version of Python, as uv understands it; wins over every file of the project.
         extras: Extras of the project to install.
         groups: Dependency groups to install; None for uv's defaults.
+        base_image: Image with a Python that `--env-manager docker` builds on, where the project has no
+            Dockerfile.
     """
 
     python: str | None = None
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    base_image: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,9 +164,12 @@ class _Table:
 
     def environment(self) -> EnvironmentSettings:
         """``[tool.reproof.environment]``."""
-        self.know("python", "extras", "groups")
+        self.know("python", "extras", "groups", "base_image")
         return EnvironmentSettings(
-            python=self.text("python"), extras=self.texts("extras") or (), groups=self.texts("groups")
+            python=self.text("python"),
+            extras=self.texts("extras") or (),
+            groups=self.texts("groups"),
+            base_image=self.text("base_image"),
         )
 
     def policy(self) -> Policy:

@@ -113,6 +113,12 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
     if provision.used_again:
         yield Condition("environment", "used again", provision.used_again)
         return
+    if section.image is not None:
+        identity = section.image.digest or section.image.id
+        yield Condition("environment", "the recorded image", f"`{section.image.reference}`, {identity}")
+        for line in provision.conditions:
+            yield Condition("container", line)
+        return
     lock = section.lock
     origin = f"from `{lock.source}`" if lock is not None else None
     if lock is not None and lock.resolved:

@@ -10,6 +10,7 @@ import msgspec
 
 from reproof.errors import ExecutionError
 from reproof.execute.bubblewrap import visible
+from reproof.execute.docker import Container
 from reproof.execute.protocol import Confinement, Limits
 from reproof.execute.select import Choice, Isolation, choose, sandbox
 
@@ -60,7 +61,9 @@ def confine(site: Site) -> Confinement:
     )
 
 
-def choose_isolation(isolation: Isolation, confinement: Confinement, *, trusted: bool) -> Choice:
+def choose_isolation(
+    isolation: Isolation, confinement: Confinement, container: Container | None = None, *, trusted: bool
+) -> Choice:
     """The runner for a re-run.
 
     Raises:
@@ -68,16 +71,18 @@ def choose_isolation(isolation: Isolation, confinement: Confinement, *, trusted:
     """
     if trusted:
         limits = confinement.limits
-        if isolation == "docker":
+        if isolation == "docker" or container is not None:
             limits = msgspec.structs.replace(limits_for(Path("/")), disk=None)
-        return choose(isolation, msgspec.structs.replace(confinement, limits=limits))
+        return choose(isolation, msgspec.structs.replace(confinement, limits=limits), container)
     if isolation in ("none", "process"):
         raise ExecutionError(
             f"cannot isolate by `{isolation}`: the record was not made by you on this machine",
             details=[("why", f"its code is a stranger's, and `{isolation}` prevents nothing")],
             hint="pass `--isolation bubblewrap`, or `--trust` if you trust who made it",
         )
-    return sandbox(confinement) if isolation == "auto" else choose(isolation, confinement)
+    if isolation == "auto" and container is None:
+        return sandbox(confinement)
+    return choose(isolation, confinement, container)
 
 
 def limits_for(folder: Path) -> Limits:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -30,6 +31,7 @@ from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
 from reproof.workflow.earlier_runs import artifacts_read
 from reproof.workflow.logged import Logged, gather_logged
+from reproof.workflow.mapping import here
 from reproof.workflow.materials import SYSTEM, Origins, Reads, digest_before, gather_materials
 from reproof.workflow.products import Keeping, gather_products
 from reproof.workflow.web_reads import web_materials
@@ -76,6 +78,9 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         digesting: Where digests of inputs come from; reads them by default.
         guarded: Folders that the run must not write, wherever they are.
         title: What the work is called while it goes on.
+        mapped: Folders of the container that it runs in, and where they are on this machine; everything
+            else there belongs to the image. None where it sees this machine's own files.
+        libraries: Describes the shared libraries that it loaded, where they are not this machine's.
     """
 
     recipe: Recipe
@@ -98,6 +103,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     guarded: tuple[Path, ...] = ()
     digesting: Digesting = digest_files
     title: str = "running the command"
+    mapped: tuple[tuple[str, str], ...] | None = None
+    libraries: Callable[[Iterable[str]], tuple[NativeLibrary, ...]] | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,9 +225,9 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     )
     products = gather_products(Path(naming.top), seen.before, seen.after, keeping)
     # inotify sees an open, not what for: what Python says it opened to write was not read by others
-    written = frozenset(observations.opened_for_writing(seen.lines))
+    written = here(setup.mapped, observations.opened_for_writing(seen.lines))
     reads = Reads(
-        reported=frozenset(observations.opened_for_reading(seen.lines)),
+        reported=here(setup.mapped, observations.opened_for_reading(seen.lines)),
         seen=seen.opened - written,
         ignored=(
             str(setup.scratch),
@@ -239,16 +246,15 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     web, changed = web_materials(seen.lines, setup.tracking.values())
     stores = [str(naming.find_file(name)) for name in tracking_files]
     earlier = artifacts_read(reads.reported, stores, naming, seen.started)
-    libraries = native.describe(
-        observations.native_libraries(seen.lines), Path(naming.environment or "/nowhere")
-    )
+    loaded = observations.native_libraries(seen.lines)
+    describe = setup.libraries or partial(native.describe, env_prefix=Path(naming.environment or "/nowhere"))
     return Evidence(
         execution=execution,
         interrupted=interrupted,
         materials=(*materials, *earlier, *web),
         products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
-        native=libraries,
+        native=describe(loaded),
         byproducts=_byproducts(setup, seen.lines, execution),
         randomness=_randomness(setup, seen.lines),
         variables={
@@ -282,7 +288,7 @@ def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...])
         *(str(folder) for folder in (*setup.environment, *setup.ignored, setup.scratch)),
         *(str(naming.find_file(name)) for name in tracking_files),
     )
-    for path in sorted(observations.opened_for_writing(seen.lines)):
+    for path in sorted(here(setup.mapped, observations.opened_for_writing(seen.lines))):
         name = naming.name_file(path)
         guarded = any(path.startswith(f"{folder}/") for folder in setup.guarded)
         outside = name.startswith(("/", "${HOME}/")) and not name.startswith((*SYSTEM, "/tmp/", "${HOME}/."))  # noqa: S108  # named, not used

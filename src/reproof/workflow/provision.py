@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from reproof.base import git
+from reproof.base.containers import Image
 from reproof.base.naming import Naming
 from reproof.environment.bytecode import compile_sources, imported_sources
 from reproof.environment.create import create, find_cached
+from reproof.environment.images import Survey
 from reproof.environment.local_python import find_local_python, inspect, overlay
 from reproof.environment.lock import disagreements, make_lock, read_lock_file
 from reproof.environment.python import find_python
@@ -28,6 +30,25 @@ from reproof.model.digest import Digest
 from reproof.model.event import Emit, Event
 from reproof.model.record import Distribution, EnvironmentSection, Lock, PythonBuild
 from reproof.store.directory import DirectoryStore
+from reproof.workflow.wheels import require_locked
+
+
+class Contained(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container is made from.
+
+    Attributes:
+        image: The image.
+        survey: What it has of Python.
+        volumes: ``(source, target, writable)``: folders of this machine at other places.
+        variables: Those that the project asks for.
+        user: User and group id.
+    """
+
+    image: Image
+    survey: Survey
+    volumes: tuple[tuple[str, str, bool], ...] = ()
+    variables: dict[str, str] = {}
+    user: str | None = None
 
 
 class Provision(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +61,7 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
         section: What the record says, native libraries and variables still missing.
         conditions: What could not be locked.
         used_again: Something of the original set-up, not re-created; says what.
+        contained: The container that it is in; None outside of one.
     """
 
     environment: Environment
@@ -48,11 +70,14 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
     section: EnvironmentSection
     conditions: tuple[str, ...] = ()
     used_again: str | None = None
+    contained: Contained | None = None
 
     @property
     def prefixes(self) -> tuple[Path, ...]:
         """Folders whose files are packages or the interpreter's own, not inputs of a run."""
         environment = self.environment
+        if self.contained is not None:
+            return ()
         folders = (environment.folder, self.prefix, environment.base.prefix, *environment.paths)
         return tuple(dict.fromkeys(form for folder in folders for form in (folder, folder.resolve())))
 
@@ -122,24 +147,28 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
         store: Holds the lock.
         naming: Finds the interpreter of a user's own environment again.
         folder: The project's folder in the room.
+        top: Top of the room's clone.
         target: Where the room's environment is to be; None for the one that is cached for the lock.
         offline: Take packages from the cache alone.
         groups: Dependency groups that the project names.
         extras: Extras that the project names.
         trusted: False where the record is a stranger's: nothing is built, and no program of theirs runs.
         allow_python: Versions that may stand in for the recorded Python.
+        wheels: A folder with the very files that the lock names; nothing else is looked at then.
     """
 
     section: EnvironmentSection
     store: DirectoryStore
     naming: Naming
     folder: Path
+    top: Path
     target: Path | None
     offline: bool = False
     groups: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
     trusted: bool = True
     allow_python: str | None = None
+    wheels: Path | None = None
 
 
 def provide_again(original: Original, emit: Emit) -> Provision:
@@ -156,18 +185,13 @@ def provide_again(original: Original, emit: Emit) -> Provision:
         return _take_again(original)
     python = find_recorded_python(section.python, original.allow_python)
     request = EnvironmentRequest(
-        lock=LockText(
-            format=section.lock.format,  # type: ignore[arg-type]  # the record's schema is wider
-            text=_read_text(original.store, section.lock.artifact),
-            source=section.lock.source,
-            resolved=section.lock.resolved,
-            unhashed=section.lock.unhashed,
-        ),
+        lock=_recorded_lock(section.lock, original),
         python=python,
         folder=original.folder,
         groups=original.groups,
         extras=original.extras,
         offline=original.offline,
+        wheels=original.wheels,
     )
     environment = create(request, original.target, emit)
     if original.target is not None:
@@ -184,6 +208,21 @@ def provide_again(original: Original, emit: Emit) -> Provision:
             native=(),
         ),
         conditions=(*section.lock.unhashed, *environment.conditions),
+    )
+
+
+def _recorded_lock(lock: Lock, original: Original) -> LockText:
+    """The recorded lock; or, where there are wheels, these: each is checked to be a file that the lock names."""
+    text = _read_text(original.store, lock.artifact)
+    if original.wheels is not None:
+        wheels = require_locked(original.wheels, text)
+        return LockText(format="requirements", text=wheels, source=lock.source, resolved=lock.resolved)
+    return LockText(
+        format=lock.format,  # type: ignore[arg-type]  # the record's schema is wider
+        text=text,
+        source=lock.source,
+        resolved=lock.resolved,
+        unhashed=lock.unhashed,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
 from reproof.capture import hardware
 from reproof.errors import InternalError
-from reproof.execute.isolation import clean_environment
 from reproof.execute.process import ProcessRunner
 from reproof.execute.select import Choice, Isolation
 from reproof.model.artifact import Artifact
@@ -31,26 +29,15 @@ from reproof.store.directory import DirectoryStore
 from reproof.tracking.template import prepare as prepare_store
 from reproof.tracking.template import room_environment
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
+from reproof.workflow.imaged import contain, provide_image_again, sealed_container
 from reproof.workflow.materials import Origins
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.prepare import declared_materials, declared_products
 from reproof.workflow.provision import Original, Provision, provide_again
+from reproof.workflow.replaying import Replay, replay
 from reproof.workflow.restore import Restored, Sources, restore_materials
 from reproof.workflow.run import complete, now
-
-#: Recorded variables that a re-run does not get: they load code from outside the room, or only slow it.
-NOT_REPLAYED = frozenset(
-    {
-        "LD_PRELOAD",
-        "LD_AUDIT",
-        "PYTHONHOME",
-        "PYTHONSTARTUP",
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONPYCACHEPREFIX",
-    }
-)
-
 
 #: ``own``: made by this user on this host; ``given``: they said that they trust it; ``none``.
 Trust = Literal["own", "given", "none"]
@@ -73,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         rooms: Folder that the room is made in.
         trust: Whether the record's code is a stranger's.
         allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
+        wheels: A folder of wheels; packages come from there alone.
     """
 
     record: Record
@@ -87,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rooms: Path | None = None
     trust: Trust = "own"
     allow_python: str | None = None
+    wheels: Path | None = None
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,18 +142,21 @@ def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
     # What the recorded project said of itself, not what the user's work tree says today.
     plan = msgspec.structs.replace(plan, settings=read_settings(_project(plan, folder), _top(plan, folder)))
     emit(Event(kind="start", subject="environment", message="making the environment from the lock"))
-    provision = provide_again(
+    provide = provide_image_again if plan.record.environment.kind == "docker" else provide_again
+    provision = provide(
         Original(
             section=plan.record.environment,
             store=plan.store,
             naming=Naming(top=str(plan.source), home=str(Path.home())),
             folder=_project(plan, folder),
+            top=_top(plan, folder),
             target=None if plan.cached else folder / "environment",
             offline=plan.offline,
             groups=plan.settings.environment.groups,
             extras=plan.settings.environment.extras,
             trusted=plan.trust != "none",
             allow_python=plan.allow_python,
+            wheels=plan.wheels,
         ),
         emit,
     )
@@ -186,7 +178,7 @@ def _choose(room: Room, scratch: Path | None = None) -> Choice:
     own = [room.top, folder / "home", room.temporary]
     own += [scratch, folder / "mlflow" / scratch.name] if scratch is not None else []
     environment = room.provision.environment.folder
-    inner = environment.is_relative_to(folder)
+    inner = environment.is_relative_to(folder) and room.provision.contained is None
     prefixes = [path for path in room.provision.prefixes if not path.is_relative_to(folder)]
     site = Site(
         writable=tuple(path for path in own if path.exists()),
@@ -196,7 +188,9 @@ def _choose(room: Room, scratch: Path | None = None) -> Choice:
         network=plan.settings.network,
         trusted=plan.trust != "none",
     )
-    return choose_isolation(plan.isolation, confine(site), trusted=plan.trust != "none")
+    contained = room.provision.contained
+    container = sealed_container(contained) if contained is not None else None
+    return choose_isolation(plan.isolation, confine(site), container, trusted=plan.trust != "none")
 
 
 def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
@@ -242,32 +236,32 @@ def rerun(room: Room, number: int, emit: Emit, *, laid_out: bool = False) -> tup
     naming = _naming(plan, folder, room.provision, scratch)
     tracking = _tracking(room, number, emit)  # makes a folder that the re-run may write
     patience = PATIENCE if plan.timeout is None and plan.trust == "none" else plan.timeout
-    evidence = observe(
-        Setup(
-            recipe=_recipe(room, naming),
-            naming=naming,
-            scratch=scratch,
-            store=room.store,
-            runner=_choose(room, scratch).runner,
-            attention=Attention(timeout=patience, sweep=True),
-            origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
-            seed=record.randomness.seed,
-            profile=record.randomness.profile,
-            profile_variables=record.randomness.variables,
-            entropy=record.randomness.entropy,
-            tracking=tracking,
-            max_kept_bytes=plan.settings.max_kept_bytes,
-            declared_products=(
-                *declared_products(plan.settings, record.project.subdirectory),
-                *(record.stage.patterns if record.stage is not None else ()),
-            ),
-            environment=room.provision.prefixes,
-            ignored=(folder / "mlflow", room.temporary),
-            guarded=(plan.source,),
-            title="re-running the recorded command",
+    setup = Setup(
+        recipe=_recipe(room, naming),
+        naming=naming,
+        scratch=scratch,
+        store=room.store,
+        runner=_choose(room, scratch).runner,
+        attention=Attention(timeout=patience, sweep=True),
+        origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
+        seed=record.randomness.seed,
+        profile=record.randomness.profile,
+        profile_variables=record.randomness.variables,
+        entropy=record.randomness.entropy,
+        tracking=tracking,
+        max_kept_bytes=plan.settings.max_kept_bytes,
+        declared_products=(
+            *declared_products(plan.settings, record.project.subdirectory),
+            *(record.stage.patterns if record.stage is not None else ()),
         ),
-        emit,
+        environment=room.provision.prefixes,
+        ignored=(folder / "mlflow", room.temporary),
+        guarded=(plan.source,),
+        title="re-running the recorded command",
     )
+    if room.provision.contained is not None:
+        setup = contain(setup, room.provision.contained, (folder / "mlflow" / scratch.name, folder / "home"))
+    evidence = observe(setup, emit)
     if evidence.interrupted:
         raise KeyboardInterrupt
     if evidence.execution.exceeded:
@@ -297,42 +291,19 @@ def _with_leaks(record: Record, source: Path) -> Record:
     return msgspec.structs.replace(record, omissions=(*record.omissions, *leaks)) if leaks else record
 
 
-def _editable_paths(room: Room) -> list[str]:
-    """Where packages that are installed as links into the project are in the room: they come first."""
-    if room.provision.section.kind != "local":
-        return []
-    project = _project(room.plan, room.folder)
-    found = []
-    for item in room.plan.record.environment.distributions:
-        if item.editable and item.source is not None and item.source.startswith("${PROJECT}"):
-            base = project / item.source.removeprefix("${PROJECT}").lstrip("/")
-            found += [str(path) for path in (base / "src", base) if path.is_dir()]
-    return found
-
-
 def _recipe(room: Room, naming: Naming) -> Recipe:
-    section = room.plan.record.project
-    env = clean_environment(
-        room.plan.record.environment.variables,
-        scripts=[room.provision.scripts],
-        home=room.folder / "home",
-        temporary=room.temporary,
-        more=_replayed(room.plan),
+    plan = room.plan
+    return replay(
+        plan.record,
+        Replay(
+            naming=naming,
+            provision=room.provision,
+            home=room.folder / "home",
+            temporary=room.temporary,
+            project=room.project,
+            trusted=plan.trust != "none",
+        ),
     )
-    env = {name: naming.expand_in(value) for name, value in env.items()}
-    env["VIRTUAL_ENV"] = str(room.provision.prefix)
-    search = [*_editable_paths(room), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
-    if search:
-        env["PYTHONPATH"] = os.pathsep.join(search)
-    argv = tuple(naming.expand_in(word) for word in section.argv)
-    return Recipe(argv=argv, env=env, cwd=str(_project(room.plan, room.folder)))
-
-
-def _replayed(plan: Plan) -> list[str]:
-    """Recorded variables beyond the allow-list that the re-run gets; none from a stranger."""
-    if plan.trust == "none":
-        return []
-    return [name for name in plan.record.environment.variables if name not in NOT_REPLAYED]
 
 
 def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
@@ -345,7 +316,8 @@ def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
     found = packages.get("mlflow") or packages["mlflow-skinny"]
     # Seconds, when it is the first time for this MLflow.
     emit(Event(kind="start", subject="store", message="laying out an MLflow store for the re-run"))
-    if room.plan.trust == "none":  # asking this MLflow to make a database would run its code out here
+    # Asking that MLflow to make a database would run a stranger's code out here, or is not possible.
+    if room.plan.trust == "none" or room.provision.contained is not None:
         uri = (folder / "mlruns").as_uri()
     else:
         uri = prepare_store(room.provision.environment.python, found, folder / "mlflow.db")
@@ -399,7 +371,9 @@ def _naming(plan: Plan, folder: Path, provision: Provision | None, scratch: Path
     return Naming(
         top=str(_top(plan, folder)),
         home=str(folder / "home"),
-        environment=str(provision.environment.folder) if provision is not None else None,
+        environment=str(provision.environment.folder)
+        if provision is not None and provision.contained is None
+        else None,
         scratch=str(scratch) if scratch is not None else None,
     )
 

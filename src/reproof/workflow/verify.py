@@ -12,7 +12,7 @@ from reproof.base import git
 from reproof.capture.tree import EXCLUDED
 from reproof.compare.records import compare_set_ups
 from reproof.compare.registry import broken_entry_points
-from reproof.errors import ProjectError, StoreError
+from reproof.errors import ProjectError, StoreError, UsageError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event, silent
 from reproof.model.policy import Policy
@@ -30,6 +30,7 @@ from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.lookup import Place, place_of
 from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
 from reproof.workflow.remote_runs import find_anywhere
+from reproof.workflow.replaced import with_other_code
 from reproof.workflow.room import Plan, Room, Trust, clean_room, rerun
 from reproof.workflow.run import now
 from reproof.workflow.trail import open_trail
@@ -65,7 +66,10 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
         tracking_uri: MLflow store to look for runs in that are not of this project; MLFLOW_TRACKING_URI when None.
         trust: Treat a record that was not made by this user on this host as if it were.
         allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
+        wheels: A folder of wheels (of a bundle); packages come from there alone.
         stage: Of a pipeline: only this stage, on the recorded inputs.
+        code: A commit whose code takes the place of the recorded one. The verdict then says whether that
+            alters the result; it is not kept, since it is none on the record.
     """
 
     accept: str | None = None
@@ -82,7 +86,9 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     tracking_uri: str | None = None
     trust: bool = False
     allow_python: str | None = None
+    wheels: Path | None = None
     stage: str | None = None
+    code: str | None = None
 
 
 class _Rerun(msgspec.Struct, frozen=True):
@@ -129,6 +135,7 @@ def verify(
         found = stage_record(found, chosen.stage, place)
     _require_finished(found)
     require_none(found.record)
+    found, replaced = _replaced(found, place, chosen)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
     plan = _plan(found, place.top, place.store, settings, chosen)
@@ -143,13 +150,25 @@ def verify(
         done = _with_chance(room, found, policy, done, emit, tried=chosen.by_itself)
         for number, each in enumerate(done.reruns, 1):
             seconds[f"re-run {number}"] = each.record.byproducts.seconds
-        verdict = _decide(found, room, done, policy, seconds, kept=chosen.keep)
+        verdict = _decide(found, room, done, policy, seconds, kept=chosen.keep, replaced=replaced)
+        if replaced:
+            return verdict, found.record
         _keep(verdict, RecordStore(place.own), emit)
         trail.verified(verdict, emit)
         if chosen.log:
-            trusted = plan.trust != "none"
+            trusted = plan.trust != "none" and room.provision.contained is None
             log_verdict(verdict, found, place, room.provision.environment.python if trusted else None, emit)
     return verdict, found.record
+
+
+def _replaced(found: Found, place: Place, options: VerifyOptions) -> tuple[Found, tuple[str, ...]]:
+    """What is to be re-created, and what of it is not as recorded, by the user's own wish."""
+    if options.code is None:
+        return found, ()
+    if found.record.pipeline is not None:
+        raise UsageError("cannot replace the code of a pipeline", hint="pass `--stage NAME` besides")
+    record, words = with_other_code(found.record, place.top, options.code)
+    return msgspec.structs.replace(found, record=record), (words,)
 
 
 def _verify_pipeline(found: Found, plan: Plan, place: Place, options: VerifyOptions, emit: Emit) -> Verdict:
@@ -198,6 +217,7 @@ def _plan(found: Found, top: Path, store: DirectoryStore, settings: Settings, op
         stores=places_of(options.stores),
         trust=_trust(found, options),
         allow_python=options.allow_python,
+        wheels=options.wheels,
     )
 
 
@@ -254,7 +274,14 @@ def _scratch(room: Room) -> Path:
 
 
 def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
-    found: Found, room: Room, done: _Reruns, policy: Policy, seconds: dict[str, float], *, kept: bool
+    found: Found,
+    room: Room,
+    done: _Reruns,
+    policy: Policy,
+    seconds: dict[str, float],
+    *,
+    kept: bool,
+    replaced: tuple[str, ...],
 ) -> Verdict:
     differences = _worst_of([each.judgement.differences for each in done.reruns])
     circumstances = Circumstances(
@@ -265,7 +292,7 @@ def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
     )
     again = circumstances.used_again()
     factors = compare_set_ups(found.record, done.reruns[0].record) if done.stability == "consistent" else ()
-    word = choose_word(differences, policy, used_again=bool(again))
+    word = choose_word(differences, policy, used_again=bool(again), replaced=bool(replaced))
     return Verdict(
         record=found.id,
         run_id=found.run_id,
@@ -273,7 +300,8 @@ def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
         created=now(),
         outcome=Outcome.worst(difference.outcome for difference in differences),
         word=word,
-        reproduced=word in ("reproduced", "repeated"),
+        reproduced=word in ("reproduced", "repeated", "same result"),
+        replaced=replaced,
         stability=done.stability,
         by_itself=done.by_itself,
         covered=covered(found.record.randomness),
@@ -291,7 +319,7 @@ def _decide(  # noqa: PLR0913  # everything that a verdict is made of meets here
 
 def _suspects(recorded: Record, done: _Reruns, word: Word) -> tuple[EntropyDraw, ...]:
     """Draws that may be why it is not reproduced; those thought harmless only where the run varies."""
-    if word in ("reproduced", "repeated"):
+    if word in ("reproduced", "repeated", "same result"):
         return ()
     found = suspects(record.randomness for record in (recorded, *(each.record for each in done.reruns)))
     return tuple(draw for draw in found if done.stability == "varies" or draw.control == "uncontrolled")

@@ -1,0 +1,83 @@
+"""The recorded recipe, for a clean room: which command with which variables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.naming import Naming
+from reproof.execute.isolation import clean_environment
+from reproof.model.recipe import Recipe
+from reproof.model.record import Record
+from reproof.workflow.provision import Provision
+
+#: Recorded variables that a re-run does not get: they load code from outside the room, or only slow it.
+NOT_REPLAYED = frozenset(
+    {
+        "LD_PRELOAD",
+        "LD_AUDIT",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPYCACHEPREFIX",
+    }
+)
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a recipe is replayed.
+
+    Attributes:
+        naming: The room's folders.
+        provision: Its environment.
+        home: HOME.
+        temporary: TMPDIR.
+        project: The project's folder in it.
+        trusted: False for a stranger's record: of its variables only those of the allow-list are set.
+    """
+
+    naming: Naming
+    provision: Provision
+    home: Path
+    temporary: Path
+    project: Path
+    trusted: bool = True
+
+
+def replay(record: Record, place: Replay) -> Recipe:
+    """The recipe of `record` at `place`: the same words, with the room's own paths."""
+    naming, provision = place.naming, place.provision
+    recorded = record.environment.variables
+    env = clean_environment(
+        recorded,
+        scripts=[provision.scripts],
+        home=place.home,
+        temporary=place.temporary,
+        more=[name for name in recorded if name not in NOT_REPLAYED] if place.trusted else [],
+    )
+    contained = provision.contained
+    if contained is not None:
+        env = {**contained.image.variables, **contained.variables, **env}
+        env["PATH"] = contained.image.path or env["PATH"]
+    env = {name: naming.expand_in(value) for name, value in env.items()}
+    if contained is None:
+        env["VIRTUAL_ENV"] = str(provision.prefix)
+    search = [*_editable_paths(record, place), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    if search:
+        env["PYTHONPATH"] = os.pathsep.join(search)
+    argv = tuple(naming.expand_in(word) for word in record.project.argv)
+    return Recipe(argv=argv, env=env, cwd=str(place.project))
+
+
+def _editable_paths(record: Record, place: Replay) -> list[str]:
+    """Where packages that are installed as links into the project are in the room: they come first."""
+    if place.provision.section.kind != "local":
+        return []
+    found = []
+    for item in record.environment.distributions:
+        if item.editable and item.source is not None and item.source.startswith("${PROJECT}"):
+            base = place.project / item.source.removeprefix("${PROJECT}").lstrip("/")
+            found += [str(path) for path in (base / "src", base) if path.is_dir()]
+    return found
