@@ -82,6 +82,27 @@ KNOWN: Mapping[str, tuple[str, str]] = {
         "another version of the backend, or another backend, made it",
         "lock the build requirements with hashes, and build both with them",
     ),
+    "base-not-by-digest": (
+        "the base image is named by a tag, which can move to another image",
+        "write `FROM name@sha256:...`",
+    ),
+    "image-history": (
+        "only the configuration differs: dates, history, variables",
+        "build with `--timestamp`, as this build does; look for `ARG` and `LABEL` with times in them",
+    ),
+    "layer-dates": ("files of a layer carry the time of the build", "build with `--timestamp`"),
+    "uv-cache-json": (
+        "uv notes the time of a local package in `uv_cache.json`",
+        "set UV_NO_INSTALLER_METADATA=1 in the instruction",
+    ),
+    "package-manager-state": (
+        "logs and caches of the package manager are part of the layer",
+        "remove `/var/log`, `/var/cache` and `/var/lib/apt/lists` in the same instruction",
+    ),
+    "account-date": (
+        "an account was made, with the day of the build as that of its password",
+        "write `ARG SOURCE_DATE_EPOCH` before the instruction",
+    ),
     "compiled-differently": (
         "a compiled file is another one: other path, compiler, flags or headers",
         "compile with `-ffile-prefix-map`, and by the same compiler",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reproof.cli.options import Terminal, isolation, offline, output, shared, timeout
+
+if TYPE_CHECKING:
+    from reproof.model.build import BuildReport
+    from reproof.model.event import Emit
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -30,6 +34,25 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--check", "document", type=_FILE, help="re-create what a *.buildinfo.json describes")
 @click.option("--against", "other", type=_FILE, help="say why a wheel or sdist made elsewhere differs")
 @click.option("--strict", is_flag=True, help="exit status 1 unless the bytes never depend on anything varied")
+@click.option(
+    "--image", is_flag=True, help="build a container image instead, from the Dockerfile or a generated one"
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["buildah", "podman", "docker"]),
+    help="program that builds the image  [default: the first that can]",
+)
+@click.option("--file", metavar="NAME", help="the Dockerfile, below the project")
+@click.option("--base", metavar="IMAGE", help="base image of a generated Dockerfile")
+@click.option("--bytecode", is_flag=True, help="compile Python files in the image of a generated Dockerfile")
+@click.option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="HERE:THERE[:ro]",
+    help="folder that instructions see while the image is built; no part of it; repeatable",
+)
+@click.option("--tag", metavar="NAME", help="name of the image")
 @isolation
 @timeout
 @offline
@@ -54,14 +77,20 @@ def command(
     return exit_status_of(report, strict=strict)
 
 
-def _work(project: Path, options: dict[str, Any], emit: Any) -> Any:
+def _work(project: Path, options: dict[str, Any], emit: Emit) -> BuildReport:
     from reproof.workflow.build import BuildOptions, build
     from reproof.workflow.build_check import against, check
 
-    document, other = options.pop("document"), options.pop("other")
+    document, other, wants_image = options.pop("document"), options.pop("other"), options.pop("image")
+    image = {name: options.pop(name) for name in ("engine", "file", "base", "bytecode", "volumes", "tag")}
     chosen = BuildOptions(
         folder=project, outputs=options.pop("out_dir"), network=options.pop("allow_network"), **options
     )
+    if wants_image:
+        from reproof.workflow.build_image import ImageOptions, build_image, check_image
+
+        wanted = ImageOptions(build=chosen, **image)
+        return build_image(wanted, emit) if document is None else check_image(document, wanted, emit)
     if document is not None:
         return check(document, chosen, emit)
     if other is not None:
