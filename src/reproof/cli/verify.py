@@ -91,7 +91,7 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
         return exit_status_of(verdict)
     chosen = VerifyOptions(stores=stores, log=not options.pop("no_log"), **options)
     with terminal.console() as console:
-        if run.endswith(".zip") and Path(run).exists():
+        if run.endswith(".zip"):
             from reproof.workflow.bundle import verify_bundle
 
             verdict, record = verify_bundle(Path(run), chosen, console.emit)

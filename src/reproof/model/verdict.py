@@ -21,8 +21,9 @@ Stability = Literal["varies", "consistent", "not tried"]
 ByItself = Literal["yes", "no", "not tried"]
 
 #: `reproduced`: everything was re-created from the record. `repeated`: something of the original
-#: set-up was used again. `not reproduced`, `inconclusive`: what they say.
-Word = Literal["reproduced", "repeated", "not reproduced", "inconclusive"]
+#: set-up was used again. `not reproduced`, `inconclusive`: what they say. `same result`, `other result`:
+#: something was replaced on purpose, so that nothing is said of the record itself.
+Word = Literal["reproduced", "repeated", "not reproduced", "inconclusive", "same result", "other result"]
 
 
 class Condition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,6 +64,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         seconds: Wall time of the recorded run, the environment and each re-run.
         tool: Name and version of the program that decided.
         room: Where the clean room was left (``--keep``).
+        replaced: What was replaced on purpose before the re-run, for people.
         stages: Of a pipeline: how each stage came out, in order.
         first: Of a pipeline: the first stage that differs by itself.
         trouble: Why there is no re-run to compare, where it could not be had.
@@ -88,6 +90,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     tool: str = ""
     room: str | None = None
     trouble: str | None = None
+    replaced: tuple[str, ...] = ()
     stages: tuple[StageOutcome, ...] = ()
     first: str | None = None
 

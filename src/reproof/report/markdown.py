@@ -42,6 +42,8 @@ _BADGES = {
     "repeated": "\N{WHITE HEAVY CHECK MARK}",
     "not reproduced": "\N{CROSS MARK}",
     "inconclusive": "\N{WHITE QUESTION MARK ORNAMENT}",
+    "same result": "\N{WHITE HEAVY CHECK MARK}",
+    "other result": "\N{CROSS MARK}",
 }
 
 

@@ -33,6 +33,8 @@ _WORD_STYLES: dict[Word, str] = {
     "repeated": "bold green",
     "not reproduced": "bold red",
     "inconclusive": "bold yellow",
+    "same result": "bold green",
+    "other result": "bold red",
 }
 #: Columns of the longest outcome's name.
 OUTCOME_WIDTH = max(len(outcome.word) for outcome in Outcome)

@@ -12,7 +12,14 @@ from reproof.report.safe import plain
 from reproof.report.view import count_by_outcome
 
 #: Exit status of `verify` for each word.
-EXIT_STATUS: dict[Word, int] = {"reproduced": 0, "repeated": 0, "not reproduced": 1, "inconclusive": 3}
+EXIT_STATUS: dict[Word, int] = {
+    "reproduced": 0,
+    "repeated": 0,
+    "not reproduced": 1,
+    "inconclusive": 3,
+    "same result": 0,
+    "other result": 1,
+}
 
 _EXIT_MEANING = {
     0: "the result is the same under the accepted outcome",
@@ -36,6 +43,8 @@ def sentence(verdict: Verdict) -> str:
     if verdict.trouble is not None:
         return "there is no re-run to compare with the record"
     total = len(verdict.differences)
+    if verdict.word == "same result":
+        return f"{_replaced(verdict)} does not alter the result: {_SAME.get(verdict.outcome, 'the same')}"
     if verdict.word in ("reproduced", "repeated"):
         same = _SAME.get(verdict.outcome, "the same under the rules that were declared")
         how = (
@@ -49,8 +58,14 @@ def sentence(verdict: Verdict) -> str:
         return f"{unknown:,} of {count_text(total, 'comparison')} could not be decided"
     failed = sum(not accepted(d, verdict.policy) for d in verdict.differences)
     what = "stage" if verdict.stages else "comparison"
+    if verdict.word == "other result":
+        return f"{_replaced(verdict)} alters {failed:,} of {count_text(total, what)}"
     said = f"{failed:,} of {count_text(total, what)} came out other than the record says"
     return f"{said}{_first(verdict)}"
+
+
+def _replaced(verdict: Verdict) -> str:
+    return plain(" and ".join(verdict.replaced))
 
 
 def _first(verdict: Verdict) -> str:

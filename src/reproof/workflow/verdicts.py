@@ -40,20 +40,25 @@ def rejected(differences: Sequence[Difference], policy: Policy) -> list[Differen
     return [difference for difference in differences if not accepted(difference, policy)]
 
 
-def choose_word(differences: Sequence[Difference], policy: Policy, *, used_again: bool) -> Word:
+def choose_word(
+    differences: Sequence[Difference], policy: Policy, *, used_again: bool, replaced: bool = False
+) -> Word:
     """What may be said.
 
     Args:
         differences: Everything that was compared.
         policy: What passes.
         used_again: Something of the original set-up was used again (or might have been).
+        replaced: Something was replaced on purpose.
     """
     bad = rejected(differences, policy)
+    if not bad and replaced:
+        return "same result"
     if not bad:
         return "repeated" if used_again else "reproduced"
     if all(difference.outcome is Outcome.UNKNOWN for difference in bad):
         return "inconclusive"
-    return "not reproduced"
+    return "other result" if replaced else "not reproduced"
 
 
 def exit_status_of(verdict: Verdict) -> int:
