@@ -8,6 +8,8 @@
     verdict = reproof.verify(recorded)
     assert verdict.reproduced
 
+    reproof.seed_everything(42)  # in code and notebooks, with and without a run of reproof
+
 Every name here is loaded when it is first used.
 """
 
@@ -23,9 +25,15 @@ _PLACES = {
     "ReproofError": "reproof.errors",
     "Tolerance": "reproof.model.policy",
     "Verdict": "reproof.model.verdict",
+    "collect_states": "reproof.randomness",
     "diff": "reproof.workflow.library",
+    "random_state": "reproof.randomness",
+    "restore_states": "reproof.randomness",
     "run": "reproof.workflow.library",
+    "seed_everything": "reproof.randomness",
+    "seeded": "reproof.randomness",
     "verify": "reproof.workflow.library",
+    "worker_init_fn": "reproof.randomness",
 }
 
 __all__ = [
@@ -35,9 +43,15 @@ __all__ = [
     "ReproofError",
     "Tolerance",
     "Verdict",
+    "collect_states",
     "diff",
+    "random_state",
+    "restore_states",
     "run",
+    "seed_everything",
+    "seeded",
     "verify",
+    "worker_init_fn",
 ]
 
 
