@@ -107,3 +107,35 @@ def is_within(place: str, folder: str) -> bool:
 def overlaps(place: str, other: str) -> bool:
     """Whether one of two places is the other, or lies within it."""
     return is_within(place, other) or is_within(other, place)
+
+
+class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage, or data that no stage makes, as a point of a graph.
+
+    Attributes:
+        name: Address of the stage, or the ``.dvc`` file.
+        kind: ``stage`` or ``data``.
+        state: What is known of it: an outcome, ``unchanged``, ``out of date``, ``frozen``; empty for nothing.
+        tone: How it looks: ``good``, ``bad``, ``unsure``, ``plain``.
+        detail: Why.
+    """
+
+    name: str
+    kind: Literal["stage", "data"] = "stage"
+    state: str = ""
+    tone: Literal["good", "bad", "unsure", "plain"] = "plain"
+    detail: str = ""
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """Stages and data of a project, each after what it comes from, and the pairs that depend on each other.
+
+    Attributes:
+        title: What the states are about.
+        nodes: In an order in which stages can run; data first.
+        edges: Pairs of names: the second reads what the first makes or names.
+    """
+
+    title: str
+    nodes: tuple[GraphNode, ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
