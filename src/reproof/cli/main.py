@@ -44,8 +44,11 @@ VERBS = {
     "doctor": ("doctor", "what this machine offers, and what each missing thing means"),
     "keep": ("keep", "put data that neither Git nor DVC has into the store"),
     "store": ("store", "check the content of records, remove what no record names"),
+    "status": ("status", "which stages of dvc.yaml are out of date, and why"),
+    "dag": ("dag", "how stages depend on each other, and how they came out"),
     "data": ("data", "versioned data: what is changed, missing, corrupted, not pushed; read it all"),
     "audit": ("audit", "check the signed log, and MLflow against it; sign; report to an outsider"),
+    "export": ("export", "write a run with all that it takes to verify it into one file"),
     "key": ("key", "make and show the key that signs for you"),
     "sync": ("sync", "push what could not be written to MLflow at the time of the run"),
 }

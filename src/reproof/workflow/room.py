@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -213,7 +213,21 @@ def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
     return restored
 
 
-def rerun(room: Room, number: int, emit: Emit, *, laid_out: bool = False) -> tuple[Record, Evidence]:
+def refresh(room: Room, emit: Emit) -> None:
+    """Put everything of a room in its place anew, after a re-run: code, materials, HOME and TMPDIR."""
+    for place in (room.folder / "home", room.temporary):
+        _empty(place)
+    lay_out(room.plan, room.folder, emit)
+
+
+def rerun(
+    room: Room,
+    number: int,
+    emit: Emit,
+    *,
+    laid_out: bool = False,
+    alter: Callable[[Recipe], Recipe] | None = None,
+) -> tuple[Record, Evidence]:
     """Carry out the recorded recipe in the room; the re-run gets a record of its own.
 
     Args:
@@ -221,15 +235,14 @@ def rerun(room: Room, number: int, emit: Emit, *, laid_out: bool = False) -> tup
         number: 1 for the first.
         emit: Told about the work.
         laid_out: Everything is in its place already: of a pipeline, one stage after the other.
+        alter: Makes another recipe of the recorded one.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
     plan, folder = room.plan, room.folder
     if number > 1 and not laid_out:
-        for place in (folder / "home", room.temporary):
-            _empty(place)
-        lay_out(plan, folder, emit)
+        refresh(room, emit)
     scratch = folder / f"run-{number}"
     scratch.mkdir()
     record = plan.record
@@ -237,7 +250,7 @@ def rerun(room: Room, number: int, emit: Emit, *, laid_out: bool = False) -> tup
     tracking = _tracking(room, number, emit)  # makes a folder that the re-run may write
     patience = PATIENCE if plan.timeout is None and plan.trust == "none" else plan.timeout
     setup = Setup(
-        recipe=_recipe(room, naming),
+        recipe=_recipe(room, naming) if alter is None else alter(_recipe(room, naming)),
         naming=naming,
         scratch=scratch,
         store=room.store,
