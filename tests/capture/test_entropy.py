@@ -10,7 +10,7 @@ import pytest
 
 from reproof.capture import observations
 from reproof.capture.entropy import draws
-from reproof.model.record import EntropyDraw
+from reproof.model.randomness import EntropyDraw
 
 SITE = "${ENV}/lib/python3.11/site-packages/pkg/a.py:3"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reproof.capture import observations
 from reproof.capture.observations import Observations
 from reproof.model.observation import Booted, Opened
-from reproof.model.record import Draw
+from reproof.model.randomness import Draw
 
 BOOT = {"k": "boot", "p": 1, "t": 1.5, "parent": 0, "argv": ["python", "train.py"]}
 END = {"k": "end", "p": 1, "modules": ["train"], "native": ["/lib/libc.so"]}

@@ -7,6 +7,7 @@ import pytest
 
 from reproof.compare.records import compare_set_ups
 from reproof.model.artifact import Artifact
+from reproof.model.randomness import RandomnessSection
 from reproof.model.record import (
     CodeSection,
     Distribution,
@@ -15,7 +16,6 @@ from reproof.model.record import (
     NativeLibrary,
     ProjectSection,
     PythonBuild,
-    RandomnessSection,
     Record,
     Submodule,
     Tool,

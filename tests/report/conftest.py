@@ -11,13 +11,12 @@ import pytest
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Difference, Outcome, combine
 from reproof.model.policy import Policy, Rule, Tolerance
+from reproof.model.randomness import Draw, EntropyDraw, RandomnessSection
 from reproof.model.record import (
     Byproducts,
     ChildProcess,
     CodeSection,
     Distribution,
-    Draw,
-    EntropyDraw,
     EnvironmentSection,
     HardwareSection,
     Lock,
@@ -27,7 +26,6 @@ from reproof.model.record import (
     Parameter,
     ProjectSection,
     PythonBuild,
-    RandomnessSection,
     Record,
     Tool,
 )

@@ -6,7 +6,7 @@ import msgspec
 
 from reproof.capture.observations import Observations
 from reproof.model.observation import Draws, Drew
-from reproof.model.record import Control, EntropyDraw
+from reproof.model.randomness import Control, EntropyDraw
 
 #: From the word that a reader need not care about to the one that counts.
 _WEIGHT: dict[str, int] = {"harmless": 0, "controlled": 1, "uncontrolled": 2}

@@ -15,10 +15,11 @@ from typing import TypeVar
 
 import msgspec
 
+from reproof.base.files import open_plain
 from reproof.capture.programs import conceal, python_calls
 from reproof.model.observation import (
-    AnyObservation,
     Answered,
+    AnyObservation,
     Applied,
     Booted,
     Connected,
@@ -31,7 +32,8 @@ from reproof.model.observation import (
     Started,
     Versioned,
 )
-from reproof.model.record import ChildProcess, Draw, Omission
+from reproof.model.randomness import Draw
+from reproof.model.record import ChildProcess, Omission
 
 _CHUNK = 1 << 20  # bytes
 _LONGEST = 1 << 24  # bytes of one line; a longer one is damage
@@ -76,7 +78,7 @@ def read(path: Path) -> Observations:
     unknown: Counter[str] = Counter()
     damaged, torn = 0, False
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:  # the child could have put anything in its place
             for chunk in _chunks(file):
                 torn = not chunk.endswith(b"\n")
                 whole = chunk[: chunk.rfind(b"\n") + 1] if torn else chunk

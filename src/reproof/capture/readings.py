@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reproof.capture.observations import Observations
 from reproof.model.observation import Answered, Switched
-from reproof.model.record import Reading
+from reproof.model.randomness import Reading
 
 _VALUES = 3  # different answers of one switch, from different processes, that are named
 

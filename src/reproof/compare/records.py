@@ -11,14 +11,8 @@ from msgspec.structs import replace
 
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Difference, Outcome, combine
-from reproof.model.record import (
-    CodeSection,
-    EnvironmentSection,
-    HardwareSection,
-    ProjectSection,
-    RandomnessSection,
-    Record,
-)
+from reproof.model.randomness import RandomnessSection
+from reproof.model.record import CodeSection, EnvironmentSection, HardwareSection, ProjectSection, Record
 from reproof.model.table import changed_blocks, changes_in_words
 
 

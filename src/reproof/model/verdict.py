@@ -8,7 +8,7 @@ import msgspec
 
 from reproof.model.difference import Difference, Outcome
 from reproof.model.policy import Policy
-from reproof.model.record import EntropyDraw
+from reproof.model.randomness import EntropyDraw
 from reproof.model.stages import StageOutcome
 
 SCHEMA = "reproof/verdict/1"

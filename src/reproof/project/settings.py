@@ -17,7 +17,7 @@ from reproof.errors import ProjectError
 from reproof.model.determinism import PROFILES, Profile
 from reproof.model.difference import Outcome
 from reproof.model.policy import EXACT, Policy, Rule, Tolerance
-from reproof.model.record import ENTROPY, Entropy
+from reproof.model.randomness import ENTROPY, Entropy
 from reproof.project.yaml_document import closest, describe, listed
 
 _ACCEPT = {outcome.word: outcome for outcome in (Outcome.IDENTICAL, Outcome.EQUIVALENT, Outcome.CLOSE)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from reproof.model.record import EntropyDraw, RandomnessSection
+from reproof.model.randomness import EntropyDraw, RandomnessSection
 from reproof.model.verdict import ByItself, Verdict
 
 _MAKERS = re.compile(

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reproof.model.artifact import Artifact
-from reproof.model.record import (
-    CodeSection,
-    Draw,
-    EntropyDraw,
-    EnvironmentSection,
-    HardwareSection,
-    Metric,
-    RandomnessSection,
-    Record,
-)
+from reproof.model.randomness import Draw, EntropyDraw, RandomnessSection
+from reproof.model.record import CodeSection, EnvironmentSection, HardwareSection, Metric, Record
 from reproof.report.chance import call_of, place_of
 from reproof.report.numbers import count_text, seconds_text, shortest, size_text
 from reproof.report.safe import plain

@@ -21,8 +21,9 @@ from reproof.errors import EnvironmentBuildError
 from reproof.execute.process import ProcessRunner
 from reproof.execute.profiles import variables as profile_variables
 from reproof.model.event import Emit, Event
+from reproof.model.randomness import RandomnessSection
 from reproof.model.recipe import Recipe
-from reproof.model.record import Omission, RandomnessSection, Record, Tool
+from reproof.model.record import Omission, Record, Tool
 from reproof.project.environment_files import EnvironmentSource, find_environment
 from reproof.workflow.imaged import (
     asked_by,

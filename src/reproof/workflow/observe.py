@@ -24,8 +24,9 @@ from reproof.execute.protocol import Execution, Interrupted, Runner, Watch
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.observation import ModelCreated, RunOpened
+from reproof.model.randomness import Entropy, RandomnessSection
 from reproof.model.recipe import Recipe
-from reproof.model.record import Byproducts, ChildProcess, Entropy, NativeLibrary, Omission, RandomnessSection
+from reproof.model.record import Byproducts, ChildProcess, NativeLibrary, Omission
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse

@@ -21,7 +21,8 @@ from reproof.errors import ProjectError, UsageError
 from reproof.model.artifact import Artifact
 from reproof.model.determinism import Profile
 from reproof.model.event import Emit, Event
-from reproof.model.record import CodeSection, Entropy, Omission, ProjectSection
+from reproof.model.randomness import Entropy
+from reproof.model.record import CodeSection, Omission, ProjectSection
 from reproof.project.location import Location, locate
 from reproof.project.mlproject import MLProject, read_mlproject
 from reproof.project.rendering import Invocation, Places, render

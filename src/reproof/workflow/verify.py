@@ -16,7 +16,8 @@ from reproof.errors import ProjectError, StoreError, UsageError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event, silent
 from reproof.model.policy import Policy
-from reproof.model.record import EntropyDraw, Record
+from reproof.model.randomness import EntropyDraw
+from reproof.model.record import Record
 from reproof.model.verdict import ByItself, NotChecked, Stability, Verdict, Word
 from reproof.project.settings import Settings, read_settings
 from reproof.report.chance import covered, suspects
