@@ -36,6 +36,7 @@ VERBS = {
     "run": ("run", "run a project; record code, data, environment, randomness and results"),
     "verify": ("verify", "re-create a recorded run in a clean room, compare, give a verdict"),
     "replicate": ("replicate", "run with other seeds, say whether the result stands"),
+    "stress": ("stress", "re-run under variations, say what the result depends on"),
     "diff": ("diff", "say how two records, runs, files or folders differ; runs nothing"),
     "build": ("build", "build wheel and sdist twice, the second time varied, and compare the bytes"),
     "show": ("show", "show a record, or the verdicts on it"),
