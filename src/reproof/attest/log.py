@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -113,7 +114,7 @@ class GitLog:
             TrustError: There is no log, or it is damaged.
             ProjectError: Git refused to write.
         """
-        with locked(self._lock()):
+        with locked(self._lock):
             state = self.state()
             if origin and state is not None:
                 raise TrustError("this project has a log already", details=[("origin", state.origin)])
@@ -180,6 +181,7 @@ class GitLog:
         missing = sorted(set(every) - set(numbers))
         return LogContent(entries=tuple(entries), checkpoint=note, missing=tuple(missing), commit=commit)
 
+    @cached_property
     def _lock(self) -> Path:
         return self._top / git_text(self._top, "rev-parse", "--git-path", "reproof-log.lock")
 
