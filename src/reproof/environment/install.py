@@ -62,6 +62,7 @@ class _Installation:
 
     def run(self) -> None:
         """Install, then see that every file is the one that was packed."""
+        self._refuse_to_build()
         with without_traces(self._local):
             self._install()
             wrong = self._wrong()
@@ -102,6 +103,16 @@ class _Installation:
             self._pylock(again)
         else:
             self._requirements(again)
+
+    def _refuse_to_build(self) -> None:
+        """Where building is forbidden to uv, it builds folders that are installed as links all the same."""
+        for source in self._local if self._request.wheels_only else ():
+            if not source.path.name.endswith(".whl"):
+                raise EnvironmentBuildError(
+                    f"`{source.name or source.path.name}` has to be built from source, and building was refused",
+                    details=[("source", self._request.lock.source)],
+                    hint="pass `--trust` if you trust who made the record",
+                )
 
     def _requirements(self, again: Sequence[str]) -> None:
         lines = read_lines(

@@ -62,12 +62,31 @@ def _decode(data: bytes, kind: type[T], schema: str, where: str) -> T:
     if head.schema != schema:
         raise _other_schema(head.schema, schema, noun, where)
     try:
-        return msgspec.json.decode(data, type=kind)
+        value = msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RecordError(
             f"cannot read the {noun} `{where}`: it does not follow its schema",
             details=[("schema", schema), ("reason", str(error))],
         ) from error
+    if isinstance(value, Record):
+        _require_inner_names(value, where)
+    return value
+
+
+def _require_inner_names(record: Record, where: str) -> None:
+    """Names of what is put into a clean room must stay in it, and out of Git's own folder."""
+    below = [record.project.subdirectory, *(item.name for item in record.code.untracked)]
+    below += [item.path for item in record.code.submodules]
+    below += [item.name for item in record.materials if item.origin in ("git", "dvc", "captured")]
+    anywhere = [item.name for item in record.materials]
+    for name in (*below, *anywhere):
+        parts = name.split("/")
+        inner = name not in below or not (name.startswith("/") or ".git" in (part.lower() for part in parts))
+        if ".." in parts or "\0" in name or not inner:
+            raise RecordError(
+                f"cannot use the record `{where}`: `{name}` is no name of a file below the project",
+                details=[("why", "what is re-created from it could be put anywhere")],
+            )
 
 
 def _other_schema(found: str, known: str, noun: str, where: str) -> RecordError:

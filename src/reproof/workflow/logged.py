@@ -177,6 +177,8 @@ def _keep(line: ArtifactLogged, name: str, scratch: Path, store: DirectoryStore)
         digests = {"sha256": line.sha256} if line.sha256 else {}
         return Artifact(name=name, digests=digests, size=line.size, origin="mlflow", note="too large to keep")
     path = scratch / line.copy
+    if path.is_symlink() or not path.resolve().is_relative_to(scratch.resolve()) or not path.is_file():
+        raise OSError("its copy is not where it has to be")  # the child said where: a stranger's may lie
     digest = store.put(path)
     return Artifact(
         name=name, digests={"blake3": digest.value}, size=path.stat().st_size, origin="mlflow", kept=True

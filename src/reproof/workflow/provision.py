@@ -192,6 +192,7 @@ def provide_again(original: Original, emit: Emit) -> Provision:
         extras=original.extras,
         offline=original.offline,
         wheels=original.wheels,
+        wheels_only=not original.trusted,
     )
     environment = create(request, original.target, emit)
     if original.target is not None:

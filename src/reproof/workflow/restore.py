@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from reproof.base.digesting import digest_file
 from reproof.base.files import copy_private
@@ -20,6 +21,8 @@ from reproof.model.record import Record
 from reproof.project.dvc import read_config, tracked
 from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_cache import DvcSources, LostContentError, restore
+from reproof.store.dvc_cache import Restored as RestoredEntry
+from reproof.workflow.dvc_fetch import fetched, needs_dvc
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +75,7 @@ def restore_materials(record: Record, sources: Sources, naming: Naming, emit: Em
     emit(Event(kind="start", subject="materials", message="restoring materials", total=len(record.materials)))
     corrupted = _restore_tracked(record, sources, naming, emit)
     for artifact in record.code.untracked:
-        _put(artifact, naming.find_file(artifact.name), sources)
+        _put(artifact, naming.find_file(artifact.name), sources, naming)
     in_place, used_again = _restore_external(record, sources, naming)
     _check(record, naming)
     emit(Event(kind="finish", subject="materials"))
@@ -95,6 +98,7 @@ def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emi
     for entry in tracked(top):
         if not _holds(entry, wanted):
             continue
+        _require_inside(top / entry.path, naming)
         config = read_config(sources.top / entry.root)
         places = DvcSources(
             store=sources.store,
@@ -104,7 +108,7 @@ def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emi
             offline=sources.offline,
         )
         try:
-            result = restore(entry, top, places, emit)
+            result = _restore_entry(entry, top, places, sources, emit)
         except LostContentError as error:
             raise _seen_in_work_tree(error, entry, wanted, sources) from error
         corrupted += [
@@ -113,6 +117,24 @@ def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emi
             for copy in result.corrupted
         ]
     return tuple(corrupted)
+
+
+def _restore_entry(
+    entry: DvcEntry, top: Path, places: DvcSources, sources: Sources, emit: Emit
+) -> RestoredEntry:
+    """Restore what DVC names; what only its own remotes have through the project's own `dvc`."""
+    try:
+        return restore(entry, top, places, emit)
+    except LostContentError as lost:
+        if sources.offline or not needs_dvc(entry, read_config(sources.top / entry.root)):
+            raise
+        with fetched(entry, sources.top, top, emit) as cache:
+            if cache is None:
+                raise
+            try:
+                return restore(entry, top, replace(places, caches=(*places.caches, cache)), emit)
+            except LostContentError as error:
+                raise (error if len(error.corrupted) > len(lost.corrupted) else lost) from None
 
 
 def _seen_in_work_tree(
@@ -153,7 +175,7 @@ def _restore_external(
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and artifact.digest is not None and artifact.digest in sources.store:
-            _put(artifact, naming.find_file(artifact.name), sources)
+            _put(artifact, naming.find_file(artifact.name), sources, naming)
             continue
         place = original.find_file(artifact.name)
         _require_unchanged(artifact, place)
@@ -162,6 +184,7 @@ def _restore_external(
             in_place.append(place)
         else:
             target = naming.find_file(artifact.name)
+            _require_inside(target, naming)
             target.unlink(missing_ok=True)
             copy_private(place, target, mode=artifact.mode)
     return tuple(in_place), tuple(used_again)
@@ -184,7 +207,18 @@ def _require_unchanged(artifact: Artifact, place: Path) -> None:
         )
 
 
-def _put(artifact: Artifact, target: Path, sources: Sources) -> None:
+def _require_inside(target: Path, naming: Naming) -> None:
+    """A link in the recorded tree must not lead a material out of the room."""
+    folder = next((each for each in target.parents if each.exists()), target.parent).resolve()
+    if not any(folder.is_relative_to(Path(place).resolve()) for place in (naming.top, naming.home)):
+        raise MaterialError(
+            f"cannot restore `{target.name}`: its place is not in the clean room",
+            details=[("leads to", str(folder))],
+        )
+
+
+def _put(artifact: Artifact, target: Path, sources: Sources, naming: Naming) -> None:
+    _require_inside(target, naming)
     target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     if artifact.kind == "symlink":
