@@ -14,6 +14,7 @@ from time import monotonic
 
 import _reproof_imports as imports
 import _reproof_lines as lines
+import _reproof_system
 
 #: This process: the run's seed, its `role` among the processes of the run, how often it has forked,
 #: whether it is a fork itself, whether multiprocessing's server of forks or a worker that it
@@ -117,7 +118,7 @@ def begin(via):
     atexit.register(finish)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_forking, after_in_child=_forked)
-    _watch_entropy()
+    _reproof_system.watch()
     _watch()
 
 
@@ -182,32 +183,6 @@ def written():
     return (
         _seen["w"] | _seen["rw"] | {path for path, _mode, _flags in list(_pending) if isinstance(path, str)}
     )
-
-
-def _watch_entropy():
-    """Hear of bytes that are taken from the system; `random` and `uuid` take theirs by this function."""
-    draw = os.urandom
-
-    def urandom(size, /):
-        data = draw(size)
-        entropy = None
-        try:
-            import _reproof_entropy as entropy
-
-            entropy.system(data)
-        except BaseException as error:
-            if entropy is not None and isinstance(error, entropy.FORBIDDEN):
-                raise
-            lines.failed("os.urandom", repr(error))
-        return data
-
-    for attribute in ("__doc__", "__name__", "__qualname__", "__text_signature__"):
-        try:
-            setattr(urandom, attribute, getattr(draw, attribute))
-        except (AttributeError, TypeError):
-            continue
-    urandom.__module__ = "os"
-    os.urandom = urandom
 
 
 def _arguments():
