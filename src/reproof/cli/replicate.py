@@ -59,6 +59,7 @@ from reproof.errors import UsageError
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="another project, its .reproof, or a DVC cache, to look for content in; repeatable",
 )
+@click.option("--trust", is_flag=True, help="treat a record that was not made here like your own")
 @click.option("--no-log", is_flag=True, help="do not write the runs to MLflow")
 @output(("text", "json", "html"))
 @shared

@@ -39,6 +39,7 @@ from reproof.workflow.replication_notes import conditions_of, notes_of
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
 from reproof.workflow.seeded import Trial, Tried, require_parameter, try_seed
+from reproof.workflow.trust import is_own
 
 _EXIT = {"consistent": 0, "not consistent": 1, "too few runs": 3}
 _LARGEST_SEED = 2**32 - 1
@@ -60,6 +61,7 @@ class ReplicateOptions(msgspec.Struct, frozen=True, kw_only=True):
         offline: Take packages from the cache alone.
         stores: Further folders to look for content in.
         log: Write to the MLflow store of the recorded run.
+        trust: Treat records that were not made here as if they were.
     """
 
     seeds: int | tuple[int, ...]
@@ -74,6 +76,7 @@ class ReplicateOptions(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     stores: tuple[str, ...] = ()
     log: bool = True
+    trust: bool = False
 
 
 class _Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +98,7 @@ class _Side(msgspec.Struct, frozen=True, kw_only=True):
             timeout=options.timeout,
             offline=options.offline,
             stores=places_of(options.stores),
+            trust="own" if is_own(self.found.id) else "given" if options.trust else "none",
             cached=True,
             rooms=rooms,
         )

@@ -11,6 +11,7 @@ from reproof.environment.local_python import find_local_python
 from reproof.errors import EnvironmentBuildError, TrackingError
 from reproof.model.event import Emit, Event, silent
 from reproof.store.records import RecordStore
+from reproof.store.replications import ReplicationStore
 from reproof.tracking.address import parse, resolve
 from reproof.tracking.finish import finish
 from reproof.tracking.sync import Pending, done, pending
@@ -55,7 +56,11 @@ def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
     facts = {"status": "written", "uri": outcome.uri, "run_id": outcome.run_id}
     if outcome.experiment_id:
         facts["experiment_id"] = outcome.experiment_id
-    records.write_tracking(item.finish.record, facts)
+    replications = ReplicationStore(records.folder)
+    if replications.has_plan(item.finish.record):
+        replications.write_tracking(item.finish.record, facts)
+    else:
+        records.write_tracking(item.finish.record, facts)
     return True
 
 

@@ -1,0 +1,65 @@
+"""`reproof stress` on the zoo: it names what each project depends on, and finds nothing in the sound ones."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from projects import Project
+from zoo.test_zoo import CAUSES, SOUND, home, project, projects
+
+__all__ = ["home", "project"]
+
+#: What is to be named where two plain runs agree; `None`: this version cannot vary it.
+NAMED = {
+    "file_time": "file-times",
+    "project_path": "path",
+    "environment_order": "environment-order",
+    "time_zone": "time-zone",
+    "cpu_count": "one-cpu",
+    "listing_order": None,
+}
+#: Where only the seed of Python's hashes is to blame, and reproof's own seed holds it.
+BY_HASH = [name for name, truth in CAUSES.items() if truth["plain"] != "equal" == truth["hash_seed_fixed"]]
+
+
+def stress(project: Project, *words: str, seed: str = "none") -> Any:
+    project.commit()
+    project.reproof("run", "--env-manager", "local", "--no-log", "--seed", seed, "--", "python", "train.py")
+    done = project.reproof("stress", "--output-format", "json", *words)
+    assert done.status in (0, 1), done.err
+    return {"status": done.status, **done.json}
+
+
+def blamed(report: Any) -> list[str]:
+    return [each["name"] for each in report["exercises"] if each["outcome"] not in ("same", "not exercised")]
+
+
+@pytest.mark.parametrize("name", projects(CAUSES))
+def test_what_it_depends_on_is_named(name: str, project: Project) -> None:
+    if name == "cpu_count" and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this process may use one processor only")
+    expected = NAMED.get(name, "repeat")
+    report = stress(project)
+    assert blamed(report) == ([expected] if expected else [])
+    assert report["status"] == (1 if expected else 0)
+    if expected is None:
+        (left_out,) = [each for each in report["exercises"] if each["name"] == "readdir-order"]
+        assert left_out["outcome"] == "not exercised"
+        assert report["level"] != "independent of CPU type"
+
+
+@pytest.mark.parametrize("name", BY_HASH)
+def test_what_a_fixed_seed_of_hashes_hides_is_found(name: str, project: Project) -> None:
+    assert blamed(stress(project, "--vary", "repeat,circumstances", seed="5")) == ["hash-seed"]
+
+
+@pytest.mark.parametrize("name", projects(SOUND))
+def test_sound_projects_depend_on_nothing(name: str, project: Project) -> None:
+    report = stress(project)
+    assert blamed(report) == []
+    assert report["status"] == 0
+    assert report["level"] in ("independent of circumstances", "independent of threads")
+    assert report["runs"] <= 6
