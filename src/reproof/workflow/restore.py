@@ -134,7 +134,12 @@ def _restore_entry(
             try:
                 return restore(entry, top, replace(places, caches=(*places.caches, cache)), emit)
             except LostContentError as error:
-                raise (error if len(error.corrupted) > len(lost.corrupted) else lost) from None
+                worse = error if len(error.corrupted) > len(lost.corrupted) else lost
+                worse.details = (
+                    *worse.details,
+                    ("tried", f"`dvc fetch {entry.source}`, by the project's own DVC"),
+                )
+                raise worse from None
 
 
 def _seen_in_work_tree(
