@@ -58,6 +58,7 @@ def _draw(told: _Told) -> EntropyDraw:
         control=_control(line.control),
         by=line.by,
         package=line.package,
+        concurrent=line.concurrent,
     )
 
 
@@ -68,4 +69,5 @@ def _control(word: str) -> Control:
 
 def _merged(one: EntropyDraw, other: EntropyDraw) -> EntropyDraw:
     worst = max(one, other, key=lambda draw: _WEIGHT[draw.control])
-    return msgspec.structs.replace(worst, count=one.count + other.count)
+    concurrent = one.concurrent or other.concurrent
+    return msgspec.structs.replace(worst, count=one.count + other.count, concurrent=concurrent)

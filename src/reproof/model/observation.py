@@ -120,6 +120,7 @@ class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew
     in, so that it is a default that the package keeps for itself. `control` is ``controlled``,
     ``uncontrolled`` or ``harmless``; `by` says under whose control (``seed``, ``stream``: reproof's,
     ``code``: the program's own seed), or why it is harmless. `package` is the one around `inside`.
+    `concurrent`: in a worker, or not in the first thread.
     """
 
     what: str
@@ -129,6 +130,7 @@ class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew
     control: str = "uncontrolled"
     by: str = ""
     package: str = ""
+    concurrent: bool = False
 
 
 class Draws(Drew, frozen=True, kw_only=True, omit_defaults=True, tag="draws"):

@@ -26,6 +26,8 @@ class EntropyDraw(Section, frozen=True, kw_only=True, omit_defaults=True):
         by: Under whose control: ``seed`` (reproof seeded the generator), ``stream`` (reproof gave it a
             stream of its own), ``code`` (the code seeded it); of what is harmless the reason.
         package: The package that drew, where it was not the user's code itself.
+        concurrent: Drawn by workers or threads: what is controlled repeats for each of them, but which of them
+            does what may not.
     """
 
     what: str
@@ -34,6 +36,7 @@ class EntropyDraw(Section, frozen=True, kw_only=True, omit_defaults=True):
     control: Control = "uncontrolled"
     by: str = ""
     package: str = ""
+    concurrent: bool = False
 
 
 class Draw(Section, frozen=True, kw_only=True, omit_defaults=True):

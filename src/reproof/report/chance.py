@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from reproof.model.randomness import EntropyDraw, RandomnessSection
+from reproof.model.randomness import Control, EntropyDraw, RandomnessSection
 from reproof.model.verdict import ByItself, Verdict
 
 _MAKERS = re.compile(
@@ -24,6 +24,8 @@ _BY_ITSELF: dict[ByItself, str] = {
     "no": "without reproof's seed the code does not repeat",
     "not tried": "`--by-itself` tries whether the code repeats without reproof's seed",
 }
+_ORDER: tuple[Control, ...] = ("uncontrolled", "controlled", "harmless")
+
 #: What no hook sees: said where a run varies and no draw explains it.
 _UNSEEN = "not seen: order of sets, addresses, order of threads and processes, uninitialised memory, clocks"
 
@@ -113,10 +115,17 @@ def draw_rows(verdict: Verdict) -> list[tuple[str, str]]:
     ]
     if verdict.stability == "varies" and not rows:
         rows.append(("no uncontrolled draw", _UNSEEN))
+    notes = {
+        "controlled": "; controlled for each worker or thread, but not which of them does what",
+        "harmless": "; thought harmless: ",
+    }
     rows += [
-        (place_of(draw), f"{call_of(draw)}{_rest(draw)}; thought harmless: {draw.by}")
+        (
+            place_of(draw),
+            f"{call_of(draw)}{_rest(draw)}{notes[draw.control]}{draw.by if draw.control == 'harmless' else ''}",
+        )
         for draw in verdict.draws
-        if draw.control == "harmless"
+        if draw.control != "uncontrolled"
     ]
     return rows
 
@@ -126,14 +135,15 @@ def _rest(draw: EntropyDraw) -> str:
 
 
 def suspects(sections: Iterable[RandomnessSection]) -> tuple[EntropyDraw, ...]:
-    """What may be why runs differ: uncontrolled draws of any of them, then those thought harmless."""
+    """What may be why runs differ: uncontrolled draws, controlled ones of workers, those thought harmless."""
     found: dict[tuple[str, str], EntropyDraw] = {}
     for section in sections:
         for draw in section.unseeded:
             known = found.get((draw.what, draw.where))
-            if draw.control != "controlled" and (known is None or draw.control == "uncontrolled"):
+            listed = draw.control != "controlled" or (draw.concurrent and draw.by != "code")
+            if listed and (known is None or draw.control == "uncontrolled"):
                 found[draw.what, draw.where] = draw
-    return tuple(sorted(found.values(), key=lambda draw: draw.control != "uncontrolled"))
+    return tuple(sorted(found.values(), key=lambda draw: _ORDER.index(draw.control)))
 
 
 def _counted(number: int, word: str) -> str:

@@ -240,10 +240,16 @@ def _decide(what, seen, known=(None, ""), system=False):
     fields = {"what": what, "where": seen.where, "inside": seen.inside or None}
     fields["importing"] = seen.importing or None
     fields["package"] = seen.package or None
+    fields["concurrent"] = _is_concurrent() or None
     site = Site(fields, control or UNCONTROLLED, by)
     if len(_sites) < _SITES:
         _sites[what, seen.where, seen.inside] = site
     return site
+
+
+def _is_concurrent():
+    """Whether this is a worker, or not the first thread: which of them does what is left to chance."""
+    return watch.life["worker"] or "/worker." in watch.life["role"] or get_ident() != watch.FIRST_THREAD
 
 
 def _count(site):
@@ -258,12 +264,10 @@ def _count(site):
 
 def _harmless(seen, system):
     """Why a draw reaches no result; empty if it may."""
-    for name, _function in seen.standard:
-        part = name.partition(".")[0]
-        if part == "tempfile":
-            return "names of temporary files"
+    parts = [name.partition(".")[0] for name, _function in seen.standard]
+    for part in reversed(parts):  # the outermost is what the program asked for
         if part in _STANDARD:
-            return "needs of the module `%s`" % part
+            return "names of temporary files" if part == "tempfile" else "needs of the module `%s`" % part
     if seen.package in _PACKAGES:
         return "identifiers of the package `%s`" % seen.package
     if seen.importing:

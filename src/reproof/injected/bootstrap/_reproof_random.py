@@ -11,7 +11,6 @@ import sys
 import _reproof_entropy as entropy
 import _reproof_lines as lines
 import _reproof_seeds as seeds
-import _reproof_watch as watch
 
 _SITES = 1000
 _LARGE = 100_000  # seeds of instances from here on are looked at: is it a clock?
@@ -50,8 +49,9 @@ def _standard_seed(module, value):
     """The seed, where the generator is in the very state that this number leads to."""
     import _random
 
-    same = value.__class__ is int and _random.Random(value).getstate() == module.getstate()[1]
-    return value if same else None
+    other = _random.Random()
+    other.seed(value)
+    return value if value.__class__ is int and other.getstate() == module.getstate()[1] else None
 
 
 def _numpy_seed(module):
@@ -135,9 +135,9 @@ def watch_seed(owner, name, shown, generator, answer=None):
 def _note_seed(shown, generator, args, kwargs):
     """Tell of a seed; returns what is to be taken in its place, mostly nothing."""
     value = _given(args, kwargs)
+    _states().seeded(generator)
     if value is None:
         return entropy.generator("random.seed()") if generator == "random" else None
-    _states().seeded(generator)
     _by_user.add(generator)
     where, inside, _importing = lines.places()
     if tell_seed(shown, where, inside, value):

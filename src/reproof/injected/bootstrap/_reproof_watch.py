@@ -29,6 +29,9 @@ life = {
     "modules": 0,
 }
 
+#: The thread in which the interpreter began.
+FIRST_THREAD = get_ident()
+
 #: Modules, and the function of ours that is called with each after its import.
 _AWAITED = (
     ("random", "_reproof_random", "standard"),
