@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from reproof.errors import ProjectError, TrustError
 from reproof.model.statement import Position
 
 REF = "refs/reproof/log"
+#: Given the position and the time of the entry before it, makes an entry and says its time.
+Make = Callable[[Position, str], tuple[bytes, str]]
+
 _FOLDER = 100  # entries in a folder
 _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
 
@@ -69,6 +73,7 @@ class GitLog:
 
     def __init__(self, top: Path) -> None:
         self._top = top
+        self._known: tuple[State, str] | None = None
 
     def state(self) -> State | None:
         """What the next entry builds on; None where no log was set up.
@@ -76,11 +81,15 @@ class GitLog:
         Raises:
             TrustError: State and checkpoint do not agree, or cannot be read.
         """
-        request = f"{REF}:state.json\n{REF}:checkpoint\n".encode()
+        return self._read_state()[0]
+
+    def _read_state(self) -> tuple[State | None, str]:
+        """The state, and the commit that it stands in."""
+        request = f"{REF}\n{REF}:state.json\n{REF}:checkpoint\n".encode()
         done = git(self._top, "cat-file", "--batch", stdin=request)
-        parts = _objects(done.stdout)
-        if not done.ok or parts[:1] == [None]:
-            return None
+        commit, *parts = _objects(done.stdout) or [None]
+        if not done.ok or commit is None:
+            return None, ""
         try:
             assert parts[0] is not None
             state = msgspec.json.decode(parts[0], type=State)
@@ -94,11 +103,10 @@ class GitLog:
             frontier.root,
         ):
             raise _damaged()
-        return state
+        self._known = (state, done.stdout.split(b" ", 1)[0].decode())
+        return self._known
 
-    def append(
-        self, make: Callable[[Position, str], tuple[bytes, str]], key: SigningKey | None, *, origin: str = ""
-    ) -> tuple[int, bytes]:
+    def append(self, make: Make, key: SigningKey | None, *, origin: str = "") -> tuple[int, bytes]:
         """Add one entry.
 
         Args:
@@ -114,25 +122,38 @@ class GitLog:
             TrustError: There is no log, or it is damaged.
             ProjectError: Git refused to write.
         """
-        with locked(self._lock):
-            state = self.state()
-            if origin and state is not None:
+        if origin:
+            if (state := self.state()) is not None:
                 raise TrustError("this project has a log already", details=[("origin", state.origin)])
-            state = State(origin=origin) if origin else state
-            if state is None:
+            return self._add(make, key, State(origin=origin), "")
+        with locked(self._lock):
+            if self._known is not None:
+                # Most often nobody was faster; where somebody was, Git refuses to lose their entry.
+                with suppress(ProjectError):
+                    return self._add(make, key, *self._known)
+            known, commit = self._read_state()
+            if known is None:
                 raise no_log()
-            number = state.frontier.size
-            entry, time = make(
-                Position(origin=state.origin, sequence=number, previous=state.last), state.time
-            )
-            self.write(
-                [entry], State(origin=state.origin, frontier=state.frontier, last=state.last, time=time), key
-            )
+            return self._add(make, key, known, commit)
+
+    def _add(self, make: Make, key: SigningKey | None, state: State, commit: str) -> tuple[int, bytes]:
+        self._known = None
+        number = state.frontier.size
+        entry, time = make(Position(origin=state.origin, sequence=number, previous=state.last), state.time)
+        self.write([entry], msgspec.structs.replace(state, time=time), key, commit)
         return number, entry
 
-    def write(self, entries: Iterable[bytes], state: State, key: SigningKey | None) -> None:
-        """Add entries after `state`, whose time is already that of the last of them; the lock is held."""
-        frontier, last, first = state.frontier, state.last, state.frontier.size
+    def write(
+        self, entries: Iterable[bytes], state: State, key: SigningKey | None, commit: str = REF
+    ) -> None:
+        """Add entries after `state`, whose time is already that of the last of them.
+
+        Git refuses where the log is no longer at `commit` (empty: where there is none yet).
+
+        Raises:
+            ProjectError: Git refused.
+        """
+        frontier, last = state.frontier, state.last
         blobs, changes = [], []
         for mark, entry in enumerate(entries, 1):
             blobs.append(b"blob\nmark :%d\ndata %d\n%s\n" % (mark, len(entry), entry))
@@ -150,7 +171,7 @@ class GitLog:
             len(message),
             message,
         )
-        head += b"from %s^0\n" % REF.encode() if first else b""
+        head += b"from %s^0\n" % commit.encode() if state.frontier.size else b""
         stream = head + b"".join(changes) + b"".join(inline) + b"\ndone\n"
         git_bytes(self._top, *_QUIET, "fast-import", "--quiet", stdin=stream)
         remember(state.origin, note)
@@ -183,6 +204,8 @@ class GitLog:
 
     @cached_property
     def _lock(self) -> Path:
+        if (self._top / ".git").is_dir():
+            return self._top / ".git" / "reproof-log.lock"
         return self._top / git_text(self._top, "rev-parse", "--git-path", "reproof-log.lock")
 
 
