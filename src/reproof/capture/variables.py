@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from reproof.capture.secrets import announces_secret, contains_secret
 
@@ -97,6 +98,18 @@ def capture(env: Mapping[str, str], more: Collection[str] = ()) -> tuple[dict[st
         else:
             names.append(_text(name))
     return values, tuple(names)
+
+
+def umask() -> str:
+    """Permission bits that new files of this process, and so of its children, do not get: ``0022``.
+
+    Read from the kernel's own list, because asking for it means setting it. Empty where there is none.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.split()[1] for line in lines if line.startswith("Umask:")), "")
 
 
 def is_recorded(name: str, value: str, more: Collection[str] = ()) -> bool:

@@ -70,8 +70,15 @@ def _environment(expected: EnvironmentSection, actual: EnvironmentSection) -> It
         if left and right and left.version == right.version and left.record and right.record:
             yield from _value(f"files of package {name}", left.record[:12], right.record[:12])
     yield from _mapping("variable", expected.variables, actual.variables)
+    if expected.umask and actual.umask:
+        yield from _value("umask", expected.umask, actual.umask)
+    yield from _value("image", _image(expected), _image(actual))
     if expected.native and actual.native:
         yield from _mapping("native library", _builds(expected), _builds(actual))
+
+
+def _image(section: EnvironmentSection) -> str | None:
+    return None if section.image is None else section.image.digest or section.image.id
 
 
 def _builds(section: EnvironmentSection) -> dict[str, str]:

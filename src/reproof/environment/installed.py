@@ -33,14 +33,16 @@ _INSTALLERS = (
     "RECORD.p7s",
 )
 _BATCH = 256
+_SETTLING = 60 * 10**9  # nanoseconds that an installation may take after its RECORD
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A file of a distribution: its path relative to the packages' folder, algorithm, digest."""
+    """A file of a distribution: its path relative to the packages' folder, algorithm, digest, bytes."""
 
     path: str
     algorithm: str
     digest: bytes
+    size: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +52,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         distribution: Normalised name of its distribution; empty for files of no distribution.
         path: Path relative to the packages' folder.
         how: ``changed``, ``missing``, ``added`` or ``shared`` (a hard link to another place).
+        now: sha256 of its content, where that was asked for.
     """
 
     distribution: str
     path: str
     how: str
+    now: str = ""
 
     def __str__(self) -> str:
         owner = f" of {self.distribution}" if self.distribution else ""
@@ -109,6 +113,57 @@ def changed_files(site_packages: Path, *, ignore: frozenset[str] = frozenset()) 
     wrong = Counter(change.path for change in changes)
     # Where several distributions own a file, the last one installed wins: one that agrees is enough.
     return [change for change in changes if wrong[change.path] == owners[change.path]]
+
+
+def edited_files(folders: Iterable[Path]) -> list[Change]:
+    """Files that were changed in place after their distribution was installed, found without reading all.
+
+    Only those are digested whose size is not that of RECORD, or that are younger than RECORD itself.
+    """
+    found: list[Change] = []
+    for folder in folders:
+        for entry in _metadata_folders(folder):
+            found += _edited(folder, entry)
+    return found
+
+
+def _edited(folder: Path, entry: Path) -> Iterator[Change]:
+    try:
+        written = (entry / "RECORD").stat().st_mtime_ns + _SETTLING
+    except OSError:
+        return
+    name = normalise(_name_and_version(entry)[0])
+    for item in read_record(entry):
+        path = f"{folder}/{item.path}"
+        try:
+            state = os.stat(path)  # noqa: PTH116 - hot loop over strings
+        except OSError:
+            yield Change(distribution=name, path=item.path, how="missing")
+            continue
+        young = state.st_mtime_ns > written
+        if (young or item.size not in (None, state.st_size)) and _state(path, item) == "changed":
+            now = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            yield Change(distribution=name, path=item.path, how="changed", now=now)
+
+
+def with_edits(
+    distributions: tuple[Distribution, ...], changes: Iterable[Change]
+) -> tuple[Distribution, ...]:
+    """Distributions whose digests are no longer those that they were packed with, where files were edited."""
+    by_name: dict[str, list[str]] = {}
+    for change in changes:
+        by_name.setdefault(change.distribution, []).append(f"{change.path} {change.how} {change.now}")
+    return tuple(
+        item
+        if item.name not in by_name
+        else msgspec.structs.replace(
+            item,
+            record=hashlib.sha256(
+                "\n".join([item.record or "", *sorted(by_name[item.name])]).encode()
+            ).hexdigest(),
+        )
+        for item in distributions
+    )
 
 
 def recorded_files(site_packages: Path) -> dict[str, tuple[str, Entry]]:
@@ -268,7 +323,8 @@ def _entry(row: list[str]) -> Entry | None:
     if algorithm not in hashlib.algorithms_guaranteed:
         return None
     try:
-        return Entry(row[0], algorithm, urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+        size = int(row[2]) if len(row) > 2 and row[2].isdigit() else None
+        return Entry(row[0], algorithm, urlsafe_b64decode(value + "=" * (-len(value) % 4)), size)
     except ValueError:
         return Entry(row[0], algorithm, b"")
 

@@ -14,7 +14,7 @@ from reproof import injected
 from reproof.base.files import locked, remove_tree, write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
-from reproof.environment.installed import list_distributions
+from reproof.environment.installed import edited_files, list_distributions, with_edits
 from reproof.environment.python import interpreter_at
 from reproof.environment.uv import explain, run_uv
 from reproof.environment.values import Environment
@@ -91,6 +91,8 @@ def inspect(python: Path, project: Path | None = None) -> Environment:
         EnvironmentBuildError: It is no working Python 3.
     """
     answer = _ask(python, None)
+    site = [Path(item) for item in answer.site]
+    edits = edited_files(site)
     paths = [Path(item) for item in dict.fromkeys([*answer.path, *answer.site]) if Path(item).is_dir()]
     return Environment(
         kind="local",
@@ -99,8 +101,9 @@ def inspect(python: Path, project: Path | None = None) -> Environment:
         site_packages=Path(answer.purelib),
         scripts=Path(answer.scripts),
         base=interpreter_at(Path(answer.executable)),
-        distributions=list_distributions(paths, project),
-        paths=tuple(Path(item) for item in answer.site),
+        distributions=with_edits(list_distributions(paths, project), edits),
+        conditions=tuple(f"{change} since it was installed" for change in edits),
+        paths=tuple(site),
     )
 
 

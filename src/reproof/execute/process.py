@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -154,6 +154,7 @@ class _Run:
                 stdout=self._out.child_end,
                 stderr=self._err.child_end,
                 start_new_session=True,
+                umask=-1 if self._recipe.umask is None else self._recipe.umask,
             )
         except OSError as error:
             program = self._recipe.argv[0]
@@ -308,7 +309,8 @@ class _Run:
     def _listening(self) -> Iterator[None]:
         """Have signals to us write their number into the pipe that the loop waits for."""
         if threading.current_thread() is not threading.main_thread():
-            yield
+            with self._watch.stopper.attached(self._wake_write) if self._watch.stopper else nullcontext():
+                yield
             return
         wanted = (*_FORWARDED, signal.SIGWINCH)
 

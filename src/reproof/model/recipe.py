@@ -14,11 +14,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         argv: Program and arguments.
         env: The whole environment of the process; nothing is inherited.
         cwd: Absolute working directory.
+        umask: Permission bits that its new files do not get; ours by default.
     """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str
+    umask: int | None = None
 
     def with_env(self, changes: Mapping[str, str | None]) -> Recipe:
         """The recipe with variables set, or removed where the value is None."""

@@ -215,6 +215,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
         variable_names: Names of all other variables that were set, never their values.
         disagreements: Lock files that say something else than what was used.
         image: The container image; None outside of one.
+        umask: Permission bits that new files do not get, as ``0022``; empty where it is not known.
     """
 
     kind: Literal["uv", "docker", "local", "none"] = "none"
@@ -226,6 +227,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
     variable_names: tuple[str, ...] = ()
     disagreements: tuple[str, ...] = ()
     image: Image | None = None
+    umask: str = ""
 
 
 class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.naming import Naming
-from reproof.capture import hardware
+from reproof.capture import hardware, variables
 from reproof.environment.values import LockSource
 from reproof.errors import EnvironmentBuildError
 from reproof.execute.process import ProcessRunner
@@ -203,7 +203,7 @@ def _draft(prepared: Prepared, provision: Provision) -> Record:
         nonce=secrets.token_hex(16),
         project=prepared.project,
         code=prepared.code_section,
-        environment=provision.section,
+        environment=msgspec.structs.replace(provision.section, umask=variables.umask()),
         hardware=machine,
         randomness=RandomnessSection(
             seed=prepared.seed,

@@ -277,6 +277,7 @@ def _provide_local(python: Path, folder: Path) -> Provision:
         kind="local",
         python=_named(build, str(environment.python), folder),
         distributions=environment.distributions,
+        disagreements=environment.conditions,
     )
     return Provision(
         environment=environment,

@@ -68,7 +68,8 @@ def replay(record: Record, place: Replay) -> Recipe:
     if search:
         env["PYTHONPATH"] = os.pathsep.join(search)
     argv = tuple(naming.expand_in(word) for word in record.project.argv)
-    return Recipe(argv=argv, env=env, cwd=str(place.project))
+    umask = int(record.environment.umask, 8) if record.environment.umask else None
+    return Recipe(argv=argv, env=env, cwd=str(place.project), umask=umask)
 
 
 def _editable_paths(record: Record, place: Replay) -> list[str]:

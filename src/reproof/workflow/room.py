@@ -16,7 +16,7 @@ from reproof.base.cloning import Checkout, apply_patch, clone_at
 from reproof.base.files import remove_tree
 from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
-from reproof.capture import hardware
+from reproof.capture import hardware, variables
 from reproof.errors import InternalError
 from reproof.execute.process import ProcessRunner
 from reproof.execute.select import Choice, Isolation
@@ -352,7 +352,9 @@ def _draft(room: Room) -> Record:
         tool=Tool(version=version("reproof")),
         created=now(),
         nonce=secrets.token_hex(16),
-        environment=room.provision.section,
+        environment=msgspec.structs.replace(
+            room.provision.section, umask=recorded.environment.umask or variables.umask()
+        ),
         hardware=machine,
         omissions=omissions,
     )
