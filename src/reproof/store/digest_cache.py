@@ -12,21 +12,20 @@ That is good enough to say quickly that data is as it was; it is no evidence, an
 from __future__ import annotations
 
 import contextlib
-import marshal
 import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 
-from reproof.base.digesting import digest_files, digest_open_file, in_pool, new_digester
+from reproof.base.digesting import digest_files, digest_open_file, in_pool
 from reproof.base.mounts import Mounts
+from reproof.store.file_state import state_of_folder
 from reproof.store.manifest import Digesting, describe_folder, dvc_id, identity
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ _MUCH = 64 << 20
 _FORCED = 256  # small files that are forced at most: each costs a write to the disk
 
 _State = tuple[int, int, int, int, int]
-_FACTS = attrgetter("st_mode", "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -349,52 +347,3 @@ def _is_much(paths: list[str]) -> bool:
         with contextlib.suppress(OSError):
             size += os.stat(path).st_size  # noqa: PTH116  # a str may hold bytes that are no UTF-8
     return size >= _MUCH
-
-
-def state_of_files(paths: Iterable[str]) -> bytes | None:
-    """A digest of all that `stat` says of files; None where one of them is not there."""
-    listed = list(paths)
-    try:
-        return _digest_of(listed, list(map(_FACTS, map(os.stat, listed))))
-    except OSError:
-        return None
-
-
-def state_of_folder(folder: Path) -> bytes | None:
-    """A digest of all that `lstat` says of everything below a folder.
-
-    Of what is behind a symlink too, because DVC's id counts it; None where that cannot be read.
-    """
-    parts: list[bytes] = []
-    try:
-        pending = [os.fspath(folder)]
-        while pending:
-            place = pending.pop()
-            with os.scandir(place) as found:
-                listed = sorted(found, key=os.DirEntry.inode)
-            facts = [_FACTS(entry.stat(follow_symlinks=False)) for entry in listed]
-            parts.append(_digest_of([place, *(entry.name for entry in listed)], facts))
-            if {mode >> 12 for mode, *_ in facts} == {stat.S_IFREG >> 12}:
-                continue
-            for entry in listed:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.is_symlink():
-                    parts.append(_digest_of([_behind(entry.path)], []))
-    except OSError:
-        return None
-    return _digest_of([part.hex() for part in parts], [])
-
-
-def _digest_of(names: list[str], facts: list[tuple[int, ...]]) -> bytes:
-    digester = new_digester("blake3")
-    digester.update(marshal.dumps((names, facts), 2))  # version 2: equal bytes for equal values
-    return bytes(digester.digest())
-
-
-def _behind(path: str) -> str:
-    try:
-        target = os.readlink(path)  # noqa: PTH115  # exact text
-        return f"{target}\0{_state(os.stat(path))}\n"  # noqa: PTH116
-    except OSError:
-        return "nothing\n"

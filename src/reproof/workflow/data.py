@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,8 +18,9 @@ from reproof.model.data import Change, DataReport, ObjectFault, TrackedData
 from reproof.model.dvc import DvcConfig, DvcEntry, DvcMember, DvcRemote
 from reproof.model.event import Emit, Event, silent
 from reproof.project.dvc import read_config, tracked
-from reproof.store.digest_cache import DigestCache, FolderFacts, state_of_files, state_of_folder
+from reproof.store.digest_cache import DigestCache, FolderFacts
 from reproof.store.dvc_objects import every_object, examine, find_object, members_of, wanted_by
+from reproof.store.file_state import state_of_files, state_of_folder
 from reproof.store.manifest import Digesting, describe_folder, dvc_id, identity
 
 
@@ -94,44 +97,42 @@ class _Look:
             self._members = (entry, members_of(entry, [root]) if entry.is_dir else None)
         return self._members[1]
 
-    def ids(self, entry: DvcEntry, root: Path) -> tuple[str, ...] | None:
+    def ids(self, entry: DvcEntry, root: Path) -> _Ids | None:
         """The ids of all objects of an entry, its own first; None where they are not known.
 
         Raises:
             MaterialError: The list of a folder's files is hostile.
         """
         if not entry.is_dir:
-            return (entry.id,)
+            return _Ids(entry.id)
         if self.cache is None:
             members = self.members(entry, root)
-            return None if members is None else _ids(entry, members)
+            return None if members is None else _Ids(entry.id, _pack(members))
 
         def compute() -> bytes:
             members = self.members(entry, root)
             if members is None:
                 raise LookupError
-            return "".join(_ids(entry, members)).encode()
+            return _pack(members).encode()
 
         try:
             # The list has the digest that names it: what follows from its content needs no other state.
             packed = self.cache.recall(f"ids {entry.id}", lambda: b"", compute).decode()
         except LookupError:
             return None
-        own = len(entry.id)
-        return (packed[:own], *(packed[start : start + 32] for start in range(own, len(packed), 32)))
+        return _Ids(entry.id, packed)
 
     def recall(
-        self, entry: DvcEntry, root: Path, ids: tuple[str, ...] | None, compute: Callable[[], TrackedData]
+        self, entry: DvcEntry, root: Path, ids: _Ids | None, compute: Callable[[], TrackedData]
     ) -> TrackedData:
         """What `compute` said of an entry, as long as the file system shows no change of it."""
         if self.cache is None or ids is None:
             return compute()
         place = self.top / entry.path
-        paths = [f"{root}/files/md5/{each[:2]}/{each[2:]}" for each in ids]
-        paths += [str(rules) for rules in _rules_above(place) if rules.is_file()]
+        rules = [str(rules) for rules in _rules_above(place) if rules.is_file()]
 
         def state() -> bytes | None:
-            there = state_of_files(paths)
+            there = state_of_files(chain(rules, ids.paths(f"{root}/files/md5")))
             here = there and (state_of_folder(place) if entry.is_dir else state_of_files([str(place)]))
             return there + here if there and here else None
 
@@ -140,8 +141,29 @@ class _Look:
         return msgspec.msgpack.decode(found, type=TrackedData)
 
 
-def _ids(entry: DvcEntry, members: tuple[DvcMember, ...]) -> tuple[str, ...]:
-    return (entry.id, *sorted({member.md5 for member in members}))
+class _Ids(NamedTuple):
+    """The ids of an entry's objects: its own, and those of the files of a folder, one after the other."""
+
+    own: str
+    packed: str = ""
+
+    def each(self) -> Iterator[str]:
+        """All of them."""
+        yield self.own
+        packed = self.packed
+        for start in range(0, len(packed), 32):
+            yield packed[start : start + 32]
+
+    def paths(self, root: str) -> Iterator[str]:
+        """Where the objects lie below a folder."""
+        yield f"{root}/{self.own[:2]}/{self.own[2:]}"
+        packed = self.packed
+        for start in range(0, len(packed), 32):
+            yield f"{root}/{packed[start : start + 2]}/{packed[start + 2 : start + 32]}"
+
+
+def _pack(members: tuple[DvcMember, ...]) -> str:
+    return "".join(sorted({member.md5 for member in members}))
 
 
 def _examine_all(top: Path, look: _Look, emit: Emit) -> Iterator[TrackedData]:
@@ -166,7 +188,7 @@ def _examine(entry: DvcEntry, look: _Look) -> TrackedData:
         item = TrackedData(path=entry.path, id=f"{entry.hash_name}:{entry.id}", source=entry.source)
         change = Change(name=entry.path, kind="changed")
         return msgspec.structs.replace(item, changes=(change,), note=error.message)
-    remote, unpushed, note = _pushed(entry, config, ids or (entry.id,))
+    remote, unpushed, note = _pushed(entry, config, ids or _Ids(entry.id))
     return msgspec.structs.replace(item, remote=remote, unpushed=unpushed, note=item.note or note)
 
 
@@ -265,9 +287,7 @@ def _leads_back(path: str, here: str) -> bool:
     return bool(target) and f"{here}/".startswith(f"{target}/")
 
 
-def _pushed(
-    entry: DvcEntry, config: DvcConfig, ids: tuple[str, ...]
-) -> tuple[str | None, int | None, str | None]:
+def _pushed(entry: DvcEntry, config: DvcConfig, ids: _Ids) -> tuple[str | None, int | None, str | None]:
     """The remote that an entry belongs in, how many of its objects are not there, and a note."""
     if entry.imported_from is not None:
         return None, None, f"imported from `{entry.imported_from}`: DVC does not push it"
@@ -278,7 +298,7 @@ def _pushed(
     if (reason := _not_asked(remote)) is not None:
         return remote.name, None, reason
     root = Path(remote.address)
-    return remote.name, sum(find_object(root, each) is None for each in ids), None
+    return remote.name, sum(find_object(root, each) is None for each in ids.each()), None
 
 
 def _not_asked(remote: DvcRemote) -> str | None:
