@@ -143,7 +143,7 @@ def test_every_command_and_option_exists(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_in_prose_exists_somewhere(name: str) -> None:
     known = set().union(*_commands(program).values())
-    foreign = {"--name", "--universal", "--generate-hashes", "--verbose"}
+    foreign = {"--name", "--reproof-seed", "--universal", "--generate-hashes", "--verbose"}  # of other programs, pytest among them
     for option in re.findall(r"`(--[a-z][a-z-]*)", _prose(_text(name))):
         assert option in known | foreign, (name, option)
 
