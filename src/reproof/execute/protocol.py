@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -51,6 +55,35 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         return sorted(found.items(), key=lambda bind: len(bind[0].parts))
 
 
+class Stopper:
+    """Passes a signal on to runs that other threads attend to; signals themselves reach the main thread alone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pipes: set[int] = set()
+        self._number = 0
+
+    def stop(self, number: int) -> None:
+        """Ask every run to end as if `number` had been sent to us; also those that begin later."""
+        with self._lock:
+            self._number = number
+            for pipe in self._pipes:
+                os.write(pipe, bytes([number]))
+
+    @contextmanager
+    def attached(self, pipe: int) -> Iterator[None]:
+        """While this lasts, the number of a signal is written to `pipe`."""
+        with self._lock:
+            self._pipes.add(pipe)
+            if self._number:
+                os.write(pipe, bytes([self._number]))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pipes.discard(pipe)
+
+
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is watched.
 
@@ -65,6 +98,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         end_left_behind: Kill processes that the run leaves behind in its session; else they live on.
         quota: Bytes that may lie below `measured`; a run that exceeds them is killed. None for no limit.
         measured: The folders whose content counts, looked at again and again.
+        stopper: Tells a run in another thread than the main one to end.
     """
 
     stdout: Path | None = None
@@ -76,6 +110,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     end_left_behind: bool = False
     quota: int | None = None
     measured: tuple[Path, ...] = ()
+    stopper: Stopper | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):

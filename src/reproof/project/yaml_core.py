@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 from reproof.project.yaml_document import Document, read_yaml
@@ -66,6 +67,8 @@ def _dumper() -> Any:
     dumper: Any = type(
         "CoreDumper", (yaml.SafeDumper,), {"yaml_implicit_resolvers": _resolvers(yaml.SafeDumper)}
     )
+    dumper.write_plain = _write_plain(yaml.SafeDumper.write_plain)
+    dumper.choose_scalar_style = _choose_style(yaml.SafeDumper.choose_scalar_style)
     dumper.ignore_aliases = lambda self, data: True  # noqa: ARG005
     dumper.add_representer(float, _represent_float)
     dumper.add_representer(type(None), _represent_none)
@@ -107,3 +110,50 @@ def _represent_float(dumper: Any, value: float) -> Any:
 
 def _represent_none(dumper: Any, _: None) -> Any:
     return dumper.represent_scalar("tag:yaml.org,2002:null", "")
+
+
+def _choose_style(usual: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Double quotes where single ones would have to be doubled, as ruamel.yaml has it."""
+
+    def choose(emitter: Any) -> str:
+        style = usual(emitter)
+        value = emitter.event.value
+        return '"' if style == "'" and not emitter.event.style and ("'" in value or "\n" in value) else style
+
+    return choose
+
+
+def _write_plain(usual: Callable[..., None]) -> Callable[..., None]:
+    """Writes a plain scalar with the line breaks of ruamel.yaml: a word that does not fit starts a line."""
+
+    def write(emitter: Any, text: str, split: bool = True) -> None:
+        if (
+            not text
+            or not split
+            or emitter.root_context
+            or any(each in text for each in "\n\x85\u2028\u2029")
+        ):
+            usual(emitter, text, split)
+            return
+        if not emitter.whitespace:
+            _put(emitter, " ")
+        emitter.whitespace = emitter.indention = False
+        for part in re.findall(r" +|[^ ]+", text):
+            is_full = emitter.column >= emitter.best_width
+            too_long = emitter.column + len(part) > emitter.best_width and emitter.column > (
+                emitter.indent or 0
+            )
+            if part == " " and is_full:
+                emitter.write_indent()
+                emitter.whitespace = emitter.indention = False
+                continue
+            if part[0] != " " and too_long and emitter.indent is not None:
+                emitter.write_indent()
+            _put(emitter, part)
+
+    return write
+
+
+def _put(emitter: Any, text: str) -> None:
+    emitter.column += len(text)
+    emitter.stream.write(text.encode(emitter.encoding) if emitter.encoding else text)

@@ -20,7 +20,7 @@ from reproof.capture.readings import readings
 from reproof.capture.tree import Tree, scan
 from reproof.capture.watch import Watch as NativeWatch
 from reproof.errors import StoreError
-from reproof.execute.protocol import Execution, Interrupted, Runner, Watch
+from reproof.execute.protocol import Execution, Interrupted, Runner, Stopper, Watch
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.observation import ModelCreated, RunOpened
@@ -46,12 +46,14 @@ class Attention(msgspec.Struct, frozen=True, kw_only=True):
         terminal: Give it a terminal of its own (ours is one).
         timeout: Seconds after which it is ended; None for never.
         sweep: End what it left behind in the background.
+        stopper: Ends it from another thread.
     """
 
     echo: bool = False
     terminal: bool = False
     timeout: float | None = None
     sweep: bool = False
+    stopper: Stopper | None = None
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +182,7 @@ def _run(setup: Setup) -> tuple[Execution, bool]:
         terminal=attention.terminal,
         timeout=attention.timeout,
         end_left_behind=attention.sweep,
+        stopper=attention.stopper,
     )
     try:
         return setup.runner.run(setup.recipe.with_env(_variables(setup)), watch), False

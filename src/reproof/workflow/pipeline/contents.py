@@ -24,10 +24,12 @@ class Reading:
 
     Args:
         digesting: Where digests come from.
+        seen: Receives every path that is read: who watches opened files must know our own.
     """
 
-    def __init__(self, digesting: Digesting = digest_files) -> None:
+    def __init__(self, digesting: Digesting = digest_files, seen: set[str] | None = None) -> None:
         self._digesting = digesting
+        self._seen = seen
         self._known: dict[str, dict[str, str]] = {}
 
     def digest_files(
@@ -37,6 +39,8 @@ class Reading:
         asked, wanted = list(paths), tuple(algorithms)
         missing = [path for path in asked if not self._known.get(path, {}).keys() >= set(wanted)]
         every = tuple(dict.fromkeys(("blake3", "md5", *wanted)))
+        if self._seen is not None:
+            self._seen.update(missing)
         failed: dict[str, OSError] = {}
         for path, found in zip(missing, self._digesting(missing, every), strict=True):
             if isinstance(found, OSError):

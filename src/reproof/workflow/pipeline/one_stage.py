@@ -48,6 +48,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         measuring: Measures what stages declare.
         pass_env: Variables whose values are recorded besides those that always are.
         beside: Whether several stages run at once.
+        seen: Paths that we read ourselves while stages run.
     """
 
     top: Path
@@ -58,6 +59,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     measuring: Measuring
     pass_env: tuple[str, ...] = ()
     beside: bool = False
+    seen: set[str] = msgspec.field(default_factory=set)
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +137,7 @@ def run_stage(work: Work, stage: Stage, scratch: Path, emit: Emit) -> Done:
         ProjectError: A dependency or parameter is missing.
         ExecutionError: The command could not be watched.
     """
-    reading = Reading(work.setup.digesting)
+    reading = Reading(work.setup.digesting, work.seen)
     params = work.measuring.params(stage)
     before = work.measuring.deps(stage, reading)
     removed = tuple(out.place for out in stage.outs if not out.persist)
@@ -258,7 +260,9 @@ def _record(
     others = _beside(work, stage) if work.beside else ()
     products = tuple(each for each in record.products if not _belongs(each, others))
     materials = tuple(
-        _from_stage(each, work, stage) for each in record.materials if not _is_of_another(each, others, stage)
+        _from_stage(each, work, stage)
+        for each in record.materials
+        if not (work.beside and _is_of_another(each, others, stage, work))
     )
     record = msgspec.structs.replace(record, products=products, materials=materials)
     undeclared = find_undeclared(work.pipeline, stage, record)
@@ -293,17 +297,18 @@ def _belongs(product: Artifact, others: tuple[Stage, ...]) -> bool:
     )
 
 
-def _is_of_another(material: Artifact, others: tuple[Stage, ...], stage: Stage) -> bool:
-    """Whether a file was probably opened by a stage that ran at the same time, not by this one."""
+def _is_of_another(material: Artifact, others: tuple[Stage, ...], stage: Stage, work: Work) -> bool:
+    """Whether a file was probably opened by a stage that ran at the same time, or by ourselves for one."""
     if material.note != "opened by an unknown process":
         return False
     if any(is_within(material.name, dep.place) for dep in stage.deps):
         return False
-    return any(
-        overlaps(material.name, place)
-        for each in others
-        for place in (*(dep.place for dep in each.deps), *(out.place for out in each.outs))
-    )
+    if material.name.startswith(".dvc/") or str(work.top / material.name) in work.seen:
+        return True
+    places = [dep.place for each in others for dep in each.deps]
+    places += [place.place for each in others for place in each.params]
+    places += [out.place for each in others for out in each.outs]
+    return any(overlaps(material.name, place) for place in places)
 
 
 def _from_stage(material: Artifact, work: Work, stage: Stage) -> Artifact:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from reproof.base.digesting import digest_files
 from reproof.errors import ProjectError, ReproofError
+from reproof.execute.protocol import Stopper
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event, silent
 from reproof.model.pipeline import Stage
@@ -113,10 +117,15 @@ def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipel
         records = RecordStore(prepared.own)
         records.begin(draft)
         beside = options.jobs > 1 and len(stages) > 1
+        attention = begun.setup.attention
+        if beside:
+            attention = msgspec.structs.replace(attention, terminal=False, stopper=Stopper())
         work = Work(
             top=prepared.top,
             pipeline=pipeline,
-            setup=msgspec.structs.replace(begun.setup, digesting=digest_files if beside else cached),
+            setup=msgspec.structs.replace(
+                begun.setup, digesting=digest_files if beside else cached, attention=attention
+            ),
             draft=begun.draft,
             environment=environment_key(begun.provision.section),
             measuring=measuring,
@@ -174,30 +183,52 @@ class _Run:
 
     def _beside(self, waiting: list[Stage], scratch: Path) -> None:
         running: dict[Future[None], str] = {}
-        count = 0
-        with ThreadPoolExecutor(self.options.jobs) as pool:
+        with ThreadPoolExecutor(self.options.jobs) as pool, self._stopping():
             while waiting or running:
-                busy = set(running.values()) | {stage.address for stage in waiting}
-                for stage in [] if self.failed else list(waiting):
-                    if len(running) >= self.options.jobs or any(
-                        parent.address in busy for parent in self.work.pipeline.parents(stage)
-                    ):
-                        continue
+                for stage in self._ready(waiting, running):
                     waiting.remove(stage)
                     reason = self._decide(stage)
                     if reason is not None:
-                        count += 1
-                        task = pool.submit(self._carry_out, stage, scratch / f"{count}", reason)
-                        running[task] = stage.address
-                    busy = set(running.values()) | {each.address for each in waiting}
-                if not running:
-                    if self.failed or not waiting:
-                        return
-                    continue
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for task in ended:
+                        folder = scratch / f"{len(waiting)}-beside"
+                        running[pool.submit(self._carry_out, stage, folder, reason)] = stage.address
+                if not running and (self.failed or not waiting):
+                    return
+                for task in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                     del running[task]
                     task.result()
+
+    def _ready(self, waiting: list[Stage], running: dict[Future[None], str]) -> list[Stage]:
+        """The next stage that waits for nothing, while there is room for one."""
+        if self.failed or len(running) >= self.options.jobs:
+            return []
+        busy = set(running.values()) | {stage.address for stage in waiting}
+        free = (
+            stage
+            for stage in waiting
+            if not any(parent.address in busy for parent in self.work.pipeline.parents(stage))
+        )
+        return list(itertools.islice(free, 1))
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Pass signals on to the stages that other threads attend to."""
+        stopper = self.work.setup.attention.stopper
+
+        def stop(number: int, frame: object) -> None:  # noqa: ARG001  # the signature is signal's
+            self.interrupted = True
+            if stopper is not None:
+                stopper.stop(number)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, stop) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, old in before.items():
+                signal.signal(number, signal.SIG_DFL if old is None else old)
 
     def _decide(self, stage: Stage) -> str | None:
         """Why a stage runs; None where it does not, which is then noted."""
@@ -229,7 +260,7 @@ class _Run:
             environment=self.work.environment,
             seed=self.prepared.seed if fixed else None,
             measuring=self.work.measuring,
-            reading=Reading(self.work.setup.digesting),
+            reading=Reading(self.work.setup.digesting, self.work.seen),
             naming=self.work.setup.naming,
         )
 

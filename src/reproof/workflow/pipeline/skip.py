@@ -179,6 +179,8 @@ def _outs(now: Now, then: tuple[StageContent, ...]) -> Iterator[str]:
             yield f"`{out.path}` is not there"
         elif content.md5 != before[out.place].md5:
             yield f"`{out.path}` is not what the stage made"
+    gone = before.keys() - {out.place for out in now.stage.outs}
+    yield from (f"`{before[place].path}` is no output any more" for place in sorted(gone))
 
 
 def _is_below(name: str, place: str) -> bool:
