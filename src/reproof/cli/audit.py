@@ -119,3 +119,29 @@ def sign(
     done = sign_run(run, meaning, reason, private)
     click.echo(f"signed {done.subject[:12]} as {done.meaning}: {done.name}, entry {done.numbers[-1]}")
     return 0
+
+
+@command.command("report")
+@click.argument("run", default="last")
+@click.option(
+    "--checklist", type=click.Choice(["neurips", "annex-iv"]), help="fill in what the evidence supports"
+)
+@click.option("--no-tracking", is_flag=True, help="do not compare with MLflow")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="write to a file instead of standard output",
+)
+@shared
+def report(
+    run: str, *, checklist: str | None, no_tracking: bool, output: Path | None, terminal: Terminal
+) -> int:
+    """Write all that is known about RUN as one HTML page, for an outsider; a browser prints it as PDF."""
+    from reproof.cli.console import write_document
+    from reproof.workflow.dossier import report_on
+
+    with terminal.console() as console:
+        text = report_on(run, checklist, tracking=not no_tracking, emit=console.emit)
+    write_document(text, output)
+    return 0
