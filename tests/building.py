@@ -200,6 +200,14 @@ def extra(found):
 def extra(found):
     return {**found, "pkg/_where.py": b"# Generated from %s\\n" % os.getcwd().encode()}
 """,
+    "path-in-binary": """
+def extra(found):
+    import subprocess
+    Path("/tmp/made.c").write_text("const char *here = HERE;")
+    command = ["cc", "-g", "-shared", "-fPIC", *os.environ["CFLAGS"].split(), f'-DHERE="{os.getcwd()}"']
+    subprocess.run([*command, "/tmp/made.c", "-o", "/tmp/made.so"], check=True)
+    return {**found, "pkg/_made.so": Path("/tmp/made.so").read_bytes()}
+""",
     "archive-dates": """
 STAMP = time.gmtime()[:6]
 """,
@@ -242,3 +250,39 @@ def extra(found):
     return {**found, "pkg/_notes.py": b"NOTES = %d\\n" % os.path.exists("notes.txt")}
 """,
 }
+
+#: What the surroundings bring about, and what the controlled build holds.
+SURROUNDINGS = (
+    "time-stamp",
+    "random-value",
+    "memory-address",
+    "path-in-file",
+    "path-in-binary",
+    "user-name",
+    "host-name",
+    "home-folder",
+    "cpu-count",
+    "file-order",
+)
+HELD = (
+    "hash-order",
+    "local-time-zone",
+    "locale",
+    "file-times",
+    "pyc-time",
+    "sdist-differs",
+    "modes-from-umask",
+)
+
+
+def together(names: tuple[str, ...]) -> str:
+    """Several faults in one backend."""
+    parts = ["EXTRAS = []\n"]
+    for name in names:
+        parts.append(FAULTS[name])
+        if "def extra" in FAULTS[name]:
+            parts.append("EXTRAS.append(extra)\n")
+    parts.append(
+        "\ndef extra(found):\n    for each in EXTRAS:\n        found = each(found)\n    return found\n"
+    )
+    return "".join(parts)

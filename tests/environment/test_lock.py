@@ -78,6 +78,13 @@ def test_constraints_bind_a_resolution(index, project, lock):
     assert lock("alpha", "-c limits.txt").text.startswith("alpha==1.0 ")
 
 
+def test_what_a_constraint_pins_is_part_of_the_resolution(index, project, lock):
+    index.wheel("below", "1.0")
+    index.wheel("alpha", "1.0", requires=("below",))
+    (project / "limits.txt").write_text("below==1.0\n")
+    assert "below==1.0" in lock("alpha", "-c limits.txt").text
+
+
 def test_a_pin_against_its_constraint(index, project, lock):
     (project / "limits.txt").write_text("alpha<2\n")
     with pytest.raises(ProjectError, match=r"`alpha==2\.0` contradicts the constraint `alpha<2`"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def _requirements(source: LockSource, resolver: _Resolver) -> LockText:
     if all(line.locked for line in wanted):
         _respect(lines)
         text = _verbatim(source, lines) if not build else None
-        extra = resolver.resolve(build, [_pin(line) for line in wanted if line.version])
+        extra = resolver.resolve(build, [_pin(line) for line in wanted if line.version], there=named)
         text = text if text is not None else _render([*options, *wanted, *extra])
         return _lock(source, text, [*wanted, *extra], resolved=bool(build), private=private)
     constraints = [line.text for line in lines if line.constraint and line.option is None]
@@ -239,8 +239,10 @@ class _Resolver:
         if private:
             self._env = uv_environment(UV_EXTRA_INDEX_URL=" ".join(private))
 
-    def resolve(self, wanted: Sequence[Line], constraints: Sequence[str]) -> list[Line]:
-        """Every distribution that `wanted` leads to and `constraints` do not pin already."""
+    def resolve(
+        self, wanted: Sequence[Line], constraints: Sequence[str], *, there: Collection[str | None] = ()
+    ) -> list[Line]:
+        """Every distribution that `wanted` leads to under `constraints`, without those named in `there`."""
         if not wanted:
             return []
         text = _render(
@@ -249,13 +251,7 @@ class _Resolver:
         text = _render(self._options) + text
         local = any(line.path for line in wanted)
         lines = self._ask(["-"], text, constraints, remember=not local)
-        pinned = {
-            normalise(constraint.partition("==")[0]) for constraint in constraints if "==" in constraint
-        }
-        asked = {line.name for line in wanted}
-        return [
-            line for line in lines if line.requirement and (line.name not in pinned or line.name in asked)
-        ]
+        return [line for line in lines if line.requirement and line.name not in there]
 
     def resolve_project(self, path: Path) -> list[Line]:
         """Every distribution that a pyproject.toml leads to, the project itself left out."""

@@ -258,7 +258,7 @@ def describe(ready: Prepared, built: Built, grade: Grade, causes: tuple[Cause, .
     elif not site.sandboxed:
         conditions.append("nothing kept the build from the network and from files outside of its folder")
     if site.tools.lock.source is None:
-        conditions.append("no file of the project locks the build requirements: they are those of today")
+        conditions.append("no committed file locks the build requirements: they are those of today")
     return BuildInfo(
         source=ready.source.facts,
         tools=tools_of(site.system.backend, site.tools, built),

@@ -39,8 +39,14 @@ def explain_other(source: Source, site: Site, built: Built, other: Path) -> list
     leftovers = _leftovers(source.folder)
     untracked = {Path(name).name: name for name in source.untracked}
     found: dict[str, list[str]] = {}
-    for trait in sorted(differing(mine, theirs)):
+    traits = sorted(differing(mine, theirs))
+    other_backend = any(
+        each.member.endswith(".dist-info/WHEEL") and each.what == "content" for each in traits
+    )
+    for trait in traits:
         name = _name_of(trait, mine, theirs, leftovers, untracked)
+        if other_backend and trait.what == "content" and ".dist-info/" in trait.member:
+            name = "backend-differs"
         if name == "backend-differs" and site.tools.lock.source is None:
             name = "backend-unpinned"
         found.setdefault(name, []).append(f"{other.name}: {trait.member}")
@@ -56,8 +62,6 @@ def _name_of(
             return "stale-build-folder"
         if Path(member).name in untracked:
             return "untracked-file-packed"
-    if trait.what == "content" and member.endswith(".dist-info/WHEEL"):
-        return "backend-differs"
     if trait.what == "content":
         return {"bytecode": "pyc-time", "binary": "compiled-differently"}.get(
             kind_of(member, mine), "content-differs"

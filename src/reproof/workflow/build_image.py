@@ -295,7 +295,9 @@ def _explain(
 def _causes_of(layer: Difference) -> tuple[Cause, ...]:
     """Names for what differs within a layer."""
     found: dict[str, list[str]] = {}
-    for part in layer.children:
+    # a compressed layer is a tar within something
+    archive = next((node for node in layer.walk() if node.kind == "tar"), layer)
+    for part in archive.children:
         if part.outcome is not Outcome.IDENTICAL:
             found.setdefault(_name_of(part.subject), []).append(f"{layer.subject}: {part.subject}")
     if not found:
