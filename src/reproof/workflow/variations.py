@@ -20,6 +20,8 @@ from reproof.model.record import Record
 
 GROUPS = ("repeat", "circumstances", "one-cpu", "threads", "isa", "entropy")
 
+ENVIRONMENT_ORDER = "environment-order"
+
 _PADDING = 3500  # bytes; moves the stack by most of a page
 _PROCESSES = 37  # that come and go before the command starts
 #: Libraries whose pools of threads, and whose kernels for the instruction sets, variables decide.
@@ -64,7 +66,8 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True):
         group: Its group.
         what: What is another, for people.
         remedy: What helps a run that depends on it.
-        apply: The recipe under it; None where the room itself is another (path, file times).
+        apply: The recipe under it; None where the room itself is another (path, file times), and for
+            the order of the variables, which :func:`apply_all` decides.
         obstacle: Why it cannot be exercised here; None where it can.
     """
 
@@ -77,11 +80,22 @@ class Variation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply_all(recipe: Recipe, variations: Sequence[Variation], setting: Setting) -> Recipe:
-    """The recipe under several variations at once."""
+    """The recipe under several variations at once; without any, that of a control.
+
+    The command itself gets its variables from ``env``, in an order that is known: shells in between
+    have orders of their own, and what reproof sets for every re-run must not undo a variation.
+    """
+    varied = recipe
     for variation in variations:
         if variation.apply is not None:
-            recipe = variation.apply(recipe, setting)
-    return recipe
+            varied = variation.apply(varied, setting)
+    backwards = any(variation.name == ENVIRONMENT_ORDER for variation in variations)
+    names = sorted(varied.env, reverse=backwards)
+    words = [word for name in names for word in ("-u", name)] + [
+        f"{name}={varied.env[name]}" for name in names
+    ]
+    own = len(varied.argv) - len(recipe.argv)
+    return msgspec.structs.replace(varied, argv=(*varied.argv[:own], "env", *words, *recipe.argv))
 
 
 def select(text: str) -> tuple[Variation, ...]:
@@ -120,8 +134,7 @@ def _with(**variables: str) -> Callable[[Recipe, Setting], Recipe]:
 
 
 def _set(recipe: Recipe, variables: Mapping[str, str]) -> Recipe:
-    """By a program in between: what reproof sets for each re-run comes before it."""
-    return recipe.wrapped("env", *(f"{name}={value}" for name, value in variables.items()))
+    return recipe.with_env(variables)
 
 
 def _shell(text: str) -> Callable[[Recipe, Setting], Recipe]:
@@ -159,10 +172,6 @@ def _home(recipe: Recipe, setting: Setting) -> Recipe:
 def _has_home_materials(setting: Setting) -> str | None:
     found = [each.name for each in setting.record.materials if each.name.startswith("${HOME}/")]
     return f"the run reads `{found[0]}`" if found else None
-
-
-def _reversed_environment(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
-    return msgspec.structs.replace(recipe, env=dict(reversed(recipe.env.items())))
 
 
 def _one_cpu(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
@@ -267,11 +276,10 @@ VARIATIONS: tuple[Variation, ...] = (
         remedy="take dates from the data, not from the file system",
     ),
     Variation(
-        name="environment-order",
+        name=ENVIRONMENT_ORDER,
         group="circumstances",
         what="the order of the variables",
         remedy="sort what is read from `os.environ`",
-        apply=_reversed_environment,
     ),
     Variation(
         name="environment-size",
