@@ -43,6 +43,7 @@ VERBS = {
     "list": ("listing", "list the recorded runs of this project"),
     "demo": ("demo", "all of it on a real project: write, run, record, re-create, compare"),
     "doctor": ("doctor", "what this machine offers, and what each missing thing means"),
+    "env": ("env", "show, make, compare and export the environment of a recorded run"),
     "keep": ("keep", "put data that neither Git nor DVC has into the store"),
     "store": ("store", "check the content of records, remove what no record names"),
     "status": ("status", "which stages of dvc.yaml are out of date, and why"),
