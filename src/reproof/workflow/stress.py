@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -26,9 +26,13 @@ from reproof.workflow.lookup import find_record, place_of
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
 from reproof.workflow.trust import is_own
-from reproof.workflow.variations import Variation, select
+from reproof.workflow.variations import Setting, Variation, select
 
 _FAILED: StressOutcome = "fails"
+
+
+#: What changes under some variations.
+Vary = Callable[[Sequence[Variation]], Changes]
 
 
 class StressOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +153,7 @@ def _exercise(bench: Bench, wanted: Sequence[Variation]) -> tuple[tuple[Exercise
         return (*found, *(_left_out(each, reason) for each in alone)), subjects
     for group in dict.fromkeys(each.group for each in alone):
         members = [each for each in alone if each.group == group]
-        found += _group(bench, members)
+        found += _group(bench.vary, bench.setting, members)
     if any(each.outcome in ("differs", "fails") for each in found[1:]):
         found = _confirmed(bench, found)
     return tuple(found), subjects
@@ -163,17 +167,17 @@ def _repeat(bench: Bench) -> Exercise:
         return _left_out(variation, "the budget is spent")
 
 
-def _group(bench: Bench, members: Sequence[Variation]) -> list[Exercise]:
+def _group(vary: Vary, setting: Setting, members: Sequence[Variation]) -> list[Exercise]:
     """All members at once, and told apart where something changes."""
     found: dict[str, Exercise] = {}
     possible = []
     for each in members:
-        obstacle = each.obstacle(bench.setting)
+        obstacle = each.obstacle(setting)
         if obstacle is None:
             possible.append(each)
         else:
             found[each.name] = _left_out(each, obstacle)
-    for blamed, changes in _culprits(bench, possible):
+    for blamed, changes in _culprits(vary, possible):
         names = tuple(each.name for each in blamed)
         for each in blamed:
             others = tuple(name for name in names if name != each.name)
@@ -194,7 +198,7 @@ def _culprits(bench: Bench, members: Sequence[Variation]) -> list[tuple[Sequence
     if not members:
         return []
     try:
-        changes = bench.vary(members)
+        changes = vary(members)
     except SpentError:
         return [(members, None)]
     if not changes:
@@ -202,7 +206,7 @@ def _culprits(bench: Bench, members: Sequence[Variation]) -> list[tuple[Sequence
     if len(members) == 1:
         return [(members, changes)]
     half = len(members) // 2
-    parts = [*_culprits(bench, members[:half]), *_culprits(bench, members[half:])]
+    parts = [*_culprits(vary, members[:half]), *_culprits(vary, members[half:])]
     return parts or [(members, changes)]
 
 

@@ -1,0 +1,182 @@
+"""Variations: chosen by name and group, small pure values, and told apart by halving."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reproof.errors import UsageError
+from reproof.model.recipe import Recipe
+from reproof.model.record import (
+    CodeSection,
+    EnvironmentSection,
+    NativeLibrary,
+    ProjectSection,
+    RandomnessSection,
+    Record,
+    Tool,
+)
+from reproof.model.stress import Exercise
+from reproof.workflow.bench import SpentError
+from reproof.workflow.stress import _culprits, _group, _level
+from reproof.workflow.variations import GROUPS, VARIATIONS, Setting, Variation, apply_all, select
+
+
+def setting(**native: str) -> Setting:
+    record = Record(
+        tool=Tool(),
+        state="finished",
+        created="",
+        nonce="",
+        project=ProjectSection(name="p", command="c"),
+        code=CodeSection(commit="c", tree="t"),
+        randomness=RandomnessSection(seed=7),
+        environment=EnvironmentSection(
+            native=tuple(NativeLibrary(path=path) for path in native.values()), variables={"TZ": "NPT-5:45"}
+        ),
+    )
+    return Setting(record=record, home=Path("/room/home"))
+
+
+def run(*names: str, script: str) -> str:
+    recipe = Recipe(
+        argv=("sh", "-c", script), env={"PATH": os.environ["PATH"], "A": "1", "B": "x y"}, cwd="/"
+    )
+    chosen = [each for each in VARIATIONS if each.name in names]
+    varied = apply_all(recipe, chosen, setting())
+    return subprocess.run(
+        varied.argv, env={**varied.env, "OURS": "set later"}, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_a_control_gets_all_its_variables_and_ours() -> None:
+    assert run(script='echo "$A,$B,$OURS"') == "1,x y,set later"
+
+
+def test_each_variation_reaches_the_command() -> None:
+    assert run("umask", script="umask") == "0077"
+    assert run("time-zone", script="echo $TZ") == "HST10"  # another one than the recorded
+    assert run("hash-seed", script="echo $PYTHONHASHSEED") == str(1_000_010)
+    assert run("home", script="echo $HOME") == "/room/home/elsewhere"
+    assert run("user", script="echo $USER $LOGNAME") == "somebody somebody"
+    assert run("environment-size", script="echo ${#PADDING}") == "3500"
+    assert run("malloc-fill", script="echo $MALLOC_PERTURB_") == "165"
+    assert run("threads", script="echo $OMP_NUM_THREADS") == "1"
+
+
+@pytest.mark.needs("taskset")
+def test_one_cpu_is_one_cpu() -> None:
+    assert run("one-cpu", script="nproc") == "1"
+
+
+def test_all_at_once_undo_nothing_of_each_other() -> None:
+    every = [each.name for each in VARIATIONS if each.group == "circumstances"]
+    said = run(*every, script='echo "$TZ $HOME $USER $PYTHONHASHSEED ${#PADDING} $(umask) $A"')
+    assert said == "HST10 /room/home/elsewhere somebody 1000010 3500 0077 1"
+
+
+def test_the_order_of_the_variables_is_turned_round() -> None:
+    def order(*names: str) -> list[str]:
+        lines = run(*names, script="exec env").splitlines()
+        found = [line.partition("=")[0] for line in lines]
+        return [name for name in found if name in ("A", "B", "PATH")]
+
+    script = "import os; print(*[n for n in os.environ if n in ('A', 'B', 'PATH')])"
+    recipe = Recipe(
+        argv=("python3", "-c", script), env={"PATH": os.environ["PATH"], "A": "1", "B": "2"}, cwd="/"
+    )
+    chosen = [each for each in VARIATIONS if each.name == "environment-order"]
+    said = [
+        subprocess.run(varied.argv, env=varied.env, capture_output=True, text=True, check=True).stdout.split()
+        for varied in (apply_all(recipe, some, setting()) for some in ([], chosen))
+    ]
+    assert said == [["A", "B", "PATH"], ["PATH", "B", "A"]]
+    assert sorted(order()) == ["A", "B", "PATH"]
+
+
+def test_what_is_chosen() -> None:
+    assert select("all") == VARIATIONS
+    assert [each.name for each in select("repeat,umask")] == ["repeat", "umask"]
+    assert {each.group for each in select("circumstances")} == {"circumstances"}
+    assert {each.group for each in select("-circumstances")} == set(GROUPS) - {"circumstances"}
+    assert [each.name for each in select("+umask, +path,-umask")] == ["path"]
+    with pytest.raises(UsageError, match="no variation `colour`"):
+        select("colour")
+
+
+def test_what_no_library_reacts_to_is_not_exercised() -> None:
+    (threads,) = select("threads")
+    assert threads.obstacle(setting()) == "the run loads no library with a pool of threads"
+    assert threads.obstacle(setting(a="${ENV}/lib/libscipy_openblas64_-1.so")) is None
+
+
+class Program:
+    """A program whose result depends on some sets of variations; counts how often it is run, within a budget."""
+
+    def __init__(self, *causes: set[str], budget: int = 99) -> None:
+        self.causes = causes
+        self.budget = budget
+        self.runs = 0
+
+    def __call__(self, variations: tuple[Variation, ...]) -> dict[str, str]:
+        self.runs += 1
+        if self.runs > self.budget:
+            raise SpentError
+        names = {each.name for each in variations}
+        return {"loss": "other"} if any(cause <= names for cause in self.causes) else {}
+
+
+MEMBERS = tuple(each for each in VARIATIONS if each.group == "circumstances" and each.remedy)
+
+
+def found(program: Program) -> list[set[str]]:
+    return [{each.name for each in group} for group, _ in _culprits(program, MEMBERS)]
+
+
+@pytest.mark.parametrize("name", [each.name for each in MEMBERS])
+def test_one_cause_is_found_in_few_runs(name: str) -> None:
+    program = Program({name})
+    assert found(program) == [{name}]
+    assert program.runs <= 2 * 4 + 1
+
+
+def test_two_causes_and_causes_that_work_only_together_are_found() -> None:
+    assert found(Program({"umask"}, {"malloc-fill"})) == [{"umask"}, {"malloc-fill"}]
+    together = found(Program({"hash-seed", "malloc-fill"}))
+    assert len(together) == 1
+    assert {"hash-seed", "malloc-fill"} <= together[0]
+
+
+def test_none_is_found_with_one_run() -> None:
+    program = Program()
+    assert found(program) == []
+    assert program.runs == 1
+
+
+def test_a_spent_budget_is_told_not_guessed() -> None:
+    result = _group(Program({"umask"}, budget=2), setting(), MEMBERS)
+    unresolved = [each for each in result if each.outcome == "unresolved"]
+    assert "umask" in {each.name for each in unresolved}
+    assert all("the budget is spent" in each.reason for each in unresolved)
+    assert not [each for each in result if each.outcome == "differs"]
+
+
+def level(**outcomes: str) -> str | None:
+    names = {"repeat": "same", "circumstances": "same", "one-cpu": "same", "threads": "same", "isa": "same"}
+    names |= {name.replace("_", "-"): outcome for name, outcome in outcomes.items()}
+    return _level([Exercise(name=name, group=name, outcome=outcome) for name, outcome in names.items()])  # type: ignore[arg-type]
+
+
+def test_levels() -> None:
+    assert level() == "independent of CPU type"
+    assert level(isa="not exercised") == "independent of threads"
+    assert level(isa="differs") == "independent of threads"
+    assert level(threads="not exercised") == "independent of circumstances"
+    assert level(one_cpu="fails") == "independent of circumstances"
+    assert level(circumstances="unresolved") == "repeats"
+    assert level(circumstances="not exercised") == "repeats"
+    assert level(repeat="differs") == "varies by itself"
+    assert level(repeat="not exercised") is None
