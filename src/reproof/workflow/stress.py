@@ -193,7 +193,7 @@ def _group(vary: Vary, setting: Setting, members: Sequence[Variation]) -> list[E
     return [found[each.name] for each in members]
 
 
-def _culprits(bench: Bench, members: Sequence[Variation]) -> list[tuple[Sequence[Variation], Changes | None]]:
+def _culprits(vary: Vary, members: Sequence[Variation]) -> list[tuple[Sequence[Variation], Changes | None]]:
     """The smallest groups that change something, by halving; None where the budget was spent on the way."""
     if not members:
         return []
