@@ -69,6 +69,15 @@ _SIGNED = frozenset(
         "x-goog-credential", "x-goog-date", "x-goog-expires", "x-goog-signature",
     }
 )  # fmt: skip
+#: Stands in a record where a secret stood.
+CONCEALED = "${CONCEALED}"
+
+#: Values that a name like `max_tokens` or `private` also has, and that are no secrets.
+_HARMLESS = re.compile(
+    r"[+-]?[\d_]*\.?\d+(?:e[+-]?\d+)?|true|false|none|null|yes|no|on|off|auto|default", re.IGNORECASE
+)
+_SHORTEST = 6
+
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 #: How the tokens of well-known providers begin, and forms that carry a secret wherever they stand.
@@ -121,6 +130,26 @@ def _without_value(part: str) -> str:
     name, equals, value = part.partition("=")
     is_secret = announces_secret(name) or name.lower() in _SIGNED or contains_secret(f"?{part}")
     return f"{name}{equals}" if is_secret or contains_secret(value) else part
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether the value of a parameter or tag is to be left out of records.
+
+    By its own form; or by its name, unless it is a number, a switch or very short.
+    """
+    if contains_secret(value):
+        return True
+    return announces_secret(name) and len(value) >= _SHORTEST and _HARMLESS.fullmatch(value) is None
+
+
+def conceal_value(name: str, value: str) -> str:
+    """The value of a parameter or tag as it may be recorded."""
+    return CONCEALED if is_secret(name, value) else value
+
+
+def conceal_in(text: str) -> str:
+    """`text` with everything in the form of a token, key or password left out."""
+    return _CONTENT.sub(CONCEALED, text)
 
 
 def contains_secret(text: str) -> bool:

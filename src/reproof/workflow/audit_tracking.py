@@ -13,6 +13,7 @@ from reproof.attest.claims import TrackedRuns
 from reproof.attest.examine import Entry
 from reproof.base.digesting import digest_bytes, digest_file
 from reproof.base.naming import Naming
+from reproof.capture.secrets import CONCEALED
 from reproof.errors import TrackingError
 from reproof.model.artifact import Artifact
 from reproof.model.audit import AuditFinding, Unchecked
@@ -216,7 +217,9 @@ class _Comparison:
                 yield _changed(kind, where, signed[key][:200], shown[key][:200])
 
     def _same(self, signed: str, shown: str) -> bool:
-        """Equal, up to this machine's paths and the length that a store keeps."""
+        """Equal, up to this machine's paths, the length that a store keeps, and secrets, which were not signed."""
+        if signed == CONCEALED:
+            return True
         cut = len(shown) >= _CUT and self._naming.expand_in(signed).startswith(shown)
         return cut or signed == shown or signed == self._naming.replace_in(shown)
 

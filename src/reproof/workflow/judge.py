@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from reproof.base.files import remove_tree
+from reproof.capture.secrets import conceal_in
 from reproof.compare import compare_files
 from reproof.compare.metrics import compare_metrics, compare_parameters
 from reproof.errors import StoreError
@@ -133,7 +134,7 @@ def _last_of_logs(side: Side) -> list[tuple[str, str]]:
             lines = side.store.get_bytes(log.digest)[-8192:].decode("utf-8", "replace").strip().splitlines()
         except StoreError:
             continue
-        return [(log.name, line) for line in lines[-5:] if line.strip()]
+        return [(log.name, conceal_in(line)) for line in lines[-5:] if line.strip()]
     return []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from reproof.base.naming import Naming
+from reproof.capture.secrets import conceal_value
 from reproof.errors import StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.observation import (
@@ -65,7 +66,11 @@ def gather_logged(
     return Logged(
         runs=_runs(lines, numbers, naming),
         parameters=tuple(
-            Parameter(run=numbers.get(line.run, 0), key=line.key, value=naming.replace_in(line.value))
+            Parameter(
+                run=numbers.get(line.run, 0),
+                key=line.key,
+                value=conceal_value(line.key, naming.replace_in(line.value)),
+            )
             for line in lines
             if isinstance(line, ParameterLogged)
         ),
@@ -97,7 +102,7 @@ def _runs(lines: list[AnyObservation], numbers: dict[str, int], naming: Naming) 
             case RunOpened():
                 opened.setdefault(line.run, line)
             case TagSet() if line.run in tags:
-                tags[line.run][line.key] = naming.replace_in(line.value)
+                tags[line.run][line.key] = conceal_value(line.key, naming.replace_in(line.value))
             case DatasetLogged() if line.run in datasets:
                 datasets[line.run].append(f"{line.name} {line.digest}")
             case RunClosed() if not line.at_exit:

@@ -16,7 +16,6 @@ from reproof.base.cloning import clone
 from reproof.base.locations import data_directory, own_folder
 from reproof.base.naming import Naming, escape
 from reproof.capture.code import CapturedCode, capture_code
-from reproof.capture.secrets import announces_secret, contains_secret
 from reproof.errors import ProjectError, UsageError
 from reproof.model.artifact import Artifact
 from reproof.model.determinism import Profile
@@ -28,6 +27,7 @@ from reproof.project.mlproject import MLProject, read_mlproject
 from reproof.project.rendering import Invocation, Places, render
 from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
+from reproof.workflow.concealed import conceal
 from reproof.workflow.materials import Origins
 from reproof.workflow.tracked_data import stage_inputs, tracked_artifacts
 
@@ -120,7 +120,7 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
         emit(Event(kind="warning", subject="MLproject", message=warning))
     wishes = _with_settings(wishes, settings)
     project, argv = _invocation(wishes, mlproject, folder, top, emit)
-    _warn_of_secrets(project, emit)
+    project = conceal(project, emit)
     code = capture_code(top, limit=settings.max_untracked_bytes)
     if wishes.require_clean and code.section.dirty:
         raise _dirty(code)
@@ -230,24 +230,6 @@ def _entry_point(
         run_name=wishes.run_name,
         path_parameters=tuple(invocation.path_parameters),
     )
-
-
-def _warn_of_secrets(project: ProjectSection, emit: Emit) -> None:
-    """Parameters and the command are recorded as they are: who passes a secret there should know."""
-    named = [
-        name for name, value in project.parameters.items() if announces_secret(name) or contains_secret(value)
-    ]
-    if not named and contains_secret(project.command):
-        named = ["the command"]
-    if named:
-        emit(
-            Event(
-                kind="warning",
-                subject="project",
-                message=f"{', '.join(f'`{name}`' for name in named)} may be a secret, and becomes part of the record",
-                hint="hand secrets over in an environment variable: only its name is recorded",
-            )
-        )
 
 
 def _dirty(code: CapturedCode) -> ProjectError:

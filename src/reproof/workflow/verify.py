@@ -24,6 +24,7 @@ from reproof.report.chance import covered, suspects
 from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.chance import known_already, try_by_itself
+from reproof.workflow.concealed import require_nothing_concealed
 from reproof.workflow.conditions import Circumstances, list_conditions
 from reproof.workflow.earlier_runs import require_none
 from reproof.workflow.fetch import fetch_content, places_of
@@ -136,6 +137,7 @@ def verify(
         found = stage_record(found, chosen.stage, place)
     _require_finished(found)
     require_none(found.record)
+    require_nothing_concealed(found.record)
     found, replaced = _replaced(found, place, chosen)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
