@@ -14,6 +14,7 @@ from reproof.project.settings import Settings, read_settings
 FULL = """\
 [tool.reproof]
 seed = 42
+entropy = "record"
 experiment = "bikes"
 products = ["outputs/**", "./model.pkl"]
 materials = ["~/data/*.csv", "/data/x"]
@@ -55,6 +56,8 @@ BAD = {
     "seed_text": '[tool.reproof]\nseed = "42"\n',
     "seed_negative": "[tool.reproof]\nseed = -1\n",
     "seed_large": "[tool.reproof]\nseed = 4294967296\n",
+    "entropy_misspelt": '[tool.reproof]\nentropy = "forbit"\n',
+    "entropy_truth": "[tool.reproof]\nentropy = true\n",
     "seed_truth": "[tool.reproof]\nseed = true\n",
     "products_text": '[tool.reproof]\nproducts = "outputs/*"\n',
     "products_number": "[tool.reproof]\nproducts = [3]\n",
@@ -86,7 +89,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_every_key(tmp_path: Path) -> None:
     found = read_settings(write(tmp_path, FULL))
-    assert found.seed == 42
+    assert (found.seed, found.entropy) == (42, "record")
     assert found.experiment == "bikes"
     assert found.products == ("outputs/**", "model.pkl")
     assert found.materials == ("~/data/*.csv", "/data/x")
