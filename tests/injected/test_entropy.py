@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import reproof
 from reproof.capture.entropy import draws
 from reproof.model.observation import Ended, Seeded
 from reproof.model.randomness import EntropyDraw
@@ -180,6 +181,31 @@ def test_where_a_seed_comes_from(place: Any, line: str, origin: str) -> None:
         pytest.skip("the id is too small to be told from a number that was written by hand")
     assert (f"random.seed() by the {origin}", 3) in uncontrolled(told)
     assert len(list(told.lines.of(Seeded))) == 1
+
+
+@NUMPY
+def test_where_a_seed_of_numpy_comes_from(place: Any) -> None:
+    code = "import os, time\nimport numpy as np\nnp.random.default_rng(time.time_ns())\nnp.random.seed(os.getpid() % 9)"
+    told = place.run(code, PYTHONPATH=packages())
+    assert uncontrolled(told) == {
+        ("numpy.random.default_rng() by the clock", 3),
+        ("numpy.random.seed() by the process id", 4),
+    }
+    told = place.run(code, PYTHONPATH=packages(), REPROOF_ENTROPY="forbid")
+    assert told.status == 1
+    assert "main.py:3 draws entropy that nothing controls" in told.stderr
+
+
+@NUMPY
+def test_seeds_of_the_library_are_the_users(place: Any) -> None:
+    code = "import reproof\nimport numpy as np\nreproof.seed_everything(42)\nprint(np.random.rand())"
+    told = place.run(code, PYTHONPATH=f"{packages()}:{Path(reproof.__file__).parents[1]}", REPROOF_SEED="1")
+    assert told.stdout == "0.3745401188473625\n", told.stderr
+    assert {(line.what, line.where) for line in told.lines.of(Seeded)} == {
+        ("random.seed", "${PROJECT}/main.py:3"),
+        ("numpy.random.seed", "${PROJECT}/main.py:3"),
+    }
+    assert draws(told.lines) == ()
 
 
 @pytest.mark.parametrize(

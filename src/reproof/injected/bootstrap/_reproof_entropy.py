@@ -305,5 +305,7 @@ def _turned_harmless(site):
 
 
 def _package(name):
+    if "/site-packages/" not in name and "/reproof/randomness/" in name:
+        return "reproof"  # installed as a link
     rest = name.replace("/dist-packages/", "/site-packages/").rpartition("/site-packages/")[2]
     return rest.partition("/")[0].partition(".")[0]

@@ -125,6 +125,8 @@ def numpy(module):
         if seed.__class__ is int and lines.kind_of(sys._getframe(1)) == lines.USER:
             try:
                 note("numpy.random.default_rng", seed)
+            except randomness.FORBIDDEN:
+                raise
             except Exception as error:
                 lines.failed("numpy.random", repr(error))
         return original(seed)

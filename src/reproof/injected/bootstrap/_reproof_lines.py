@@ -230,7 +230,7 @@ def is_importer(frame):
 def _kind_of_file(name):
     if name.startswith(("<frozen", "<__array_function__", HERE)) or "/_reproof_" in name:
         return NEITHER
-    if "/site-packages/" in name or "/dist-packages/" in name:
+    if "/site-packages/" in name or "/dist-packages/" in name or "/reproof/randomness/" in name:
         return LIBRARY
     return NEITHER if name.startswith(STANDARD) else USER
 

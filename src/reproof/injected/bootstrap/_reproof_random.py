@@ -16,6 +16,9 @@ _SITES = 1000
 _LARGE = 100_000  # seeds of instances from here on are looked at: is it a clock?
 _VALUES = 3  # different seeds noted for one place
 
+#: What is to pass through our own handlers.
+FORBIDDEN = entropy.FORBIDDEN
+
 _by_user = set()  # generators that the user's code has seeded
 _seeding = {}  # name of generator: function that seeds it for us
 _counts = {"told": 0}
@@ -140,8 +143,7 @@ def _note_seed(shown, generator, args, kwargs):
         return entropy.generator("random.seed()") if generator == "random" else None
     _by_user.add(generator)
     where, inside, _importing = lines.places()
-    if tell_seed(shown, where, inside, value):
-        _note_origin(shown, value, sys._getframe(2))
+    tell_seed(shown, where, inside, value)
     return None
 
 
@@ -158,6 +160,7 @@ def tell_seed(shown, where, inside, value):
     values.append(text)
     _counts["told"] += 1
     lines.write("seeded", what=shown, where=where, value=text, inside=inside or None)
+    _note_origin(shown, value, sys._getframe(1))
     return True
 
 
@@ -181,7 +184,8 @@ def _note_origin(shown, value, frame):
 
     origin = _reproof_origins.of(value, frame)
     if origin:
-        entropy.note("%s() by the %s" % (shown, origin), entropy.Seen(frame))
+        call = shown if shown.endswith(")") else shown + "()"
+        entropy.note("%s by the %s" % (call, origin), entropy.Seen(frame))
 
 
 def _shown(value):
