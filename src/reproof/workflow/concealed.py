@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from reproof.capture.secrets import CONCEALED, conceal_in, is_secret
-from reproof.errors import MaterialError
+from reproof.errors import MaterialError, RecordError
+from reproof.model.codec import decode_record, encode
 from reproof.model.event import Emit, Event
 from reproof.model.record import ProjectSection, Record
 
@@ -32,6 +33,18 @@ def conceal(project: ProjectSection, emit: Emit) -> ProjectSection:
     )
     parameters = {name: CONCEALED if name in secrets else value for name, value in project.parameters.items()}
     return msgspec.structs.replace(project, parameters=parameters, command=command, argv=argv)
+
+
+def sweep(record: Record, parameters: Mapping[str, str]) -> Record:
+    """The record without the secrets among `parameters`, wherever they came back: in arguments of processes, in names."""
+    secrets = [value for name, value in parameters.items() if is_secret(name, value)]
+    text = encode(record).decode()
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(msgspec.json.encode(value).decode()[1:-1], CONCEALED)
+    try:
+        return decode_record(text.encode(), where="record") if secrets else record
+    except RecordError:  # a "secret" like `finished` is a word of the record itself
+        return record
 
 
 def require_nothing_concealed(record: Record) -> None:

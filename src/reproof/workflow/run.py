@@ -19,6 +19,7 @@ from reproof.report.chance import summary as say_randomness
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
 from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
+from reproof.workflow.concealed import sweep
 from reproof.workflow.enclosures import Enclosures, enclose
 from reproof.workflow.forbidden import require_none_forbidden
 from reproof.workflow.materials import CHANGED
@@ -93,6 +94,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         evidence = observe(msgspec.structs.replace(begun.setup, digesting=digesting), emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
     record = with_tables(record, begun.setup.naming, prepared.own, emit)
+    record = sweep(record, options.parameters)
     identity, trouble = _write(records, record)
     shared = tracker.is_shared(evidence.logged.primary)
     enclosed = (
