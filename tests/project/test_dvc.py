@@ -256,6 +256,10 @@ BAD = {
         "a.dvc": f"outs:\n- {{{OUT}, path: x}}\n",
         "b.dvc": f"outs:\n- {{md5: {OTHER}, hash: md5, path: x}}\n",
     },
+    "lock_against_file": {
+        "a.dvc": f"outs:\n- {{{OUT}, path: x}}\n",
+        "dvc.lock": f"schema: '2.0'\nstages:\n  fit:\n    outs:\n    - {{md5: {OTHER}, hash: md5, path: x}}\n",
+    },
     "one_within_another": {
         "a.dvc": f"outs:\n- {{md5: {MD5}.dir, path: data}}\n",
         "b.dvc": f"outs:\n- {{{OUT}, path: data/x}}\n",

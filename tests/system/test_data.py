@@ -176,6 +176,15 @@ def test_objects_that_are_missing_and_not_pushed_are_told(tracked: Project) -> N
     assert "not in" in tracked.reproof("data", "check", expect=1).out
 
 
+def test_a_remote_that_is_not_there_is_told(tracked: Project) -> None:
+    shutil.rmtree(tracked.folder.parent / "far")
+    assert item(tracked, "images")["unpushed"] == 3
+    tracked.shell(f"{DVC} config core.remote nowhere")
+    found = item(tracked, "data/a.csv")
+    assert found["note"] == "the remote `nowhere` is not configured"
+    assert "unpushed" not in found
+
+
 def test_objects_that_nothing_names_are_checked_too(tracked: Project) -> None:
     other = tracked.folder / ".dvc/cache/files/md5/ab" / ("c" * 30)
     other.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from reproof.base.digesting import digest_file
+from reproof.base.digesting import digest_file, digest_files
 from reproof.base.files import copy_private
 from reproof.base.naming import Naming
 from reproof.base.programs import pasteable
@@ -242,23 +242,19 @@ def _put(artifact: Artifact, target: Path, sources: Sources, naming: Naming) -> 
 
 def _check(record: Record, naming: Naming) -> None:
     """Digest every material in its place: what the re-run is about to read is what was recorded."""
-    for artifact in record.materials:
-        if artifact.is_web:
-            continue
-        path = naming.find_file(artifact.name)
-        if not path.is_file():
+    materials = [artifact for artifact in record.materials if not artifact.is_web]
+    places = [str(naming.find_file(artifact.name)) for artifact in materials]
+    for artifact, found in zip(materials, digest_files(places), strict=True):
+        if isinstance(found, OSError):
             raise MaterialError(
                 f"cannot restore `{artifact.name}`: its recorded content is in no store",
                 details=[("recorded", f"{_shown(artifact)}, origin {artifact.origin}")],
             )
-        expected = {name: value for name, value in artifact.digests.items() if name == "blake3"}
-        if expected and digest_file(path) != expected:
+        expected = artifact.digests.get("blake3")
+        if expected is not None and found["blake3"] != expected:
             raise MaterialError(
                 f"`{artifact.name}` in the room is not what was recorded",
-                details=[
-                    ("recorded", _shown(artifact)),
-                    ("found", f"blake3:{digest_file(path)['blake3'][:8]}"),
-                ],
+                details=[("recorded", _shown(artifact)), ("found", f"blake3:{found['blake3'][:8]}")],
             )
 
 
