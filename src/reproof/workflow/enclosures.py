@@ -109,5 +109,5 @@ def _enclose_code(record: Record, top: Path, room: int, artifacts: dict[str, byt
 def _only_here(record: Record) -> Iterator[tuple[str, str]]:
     """Inputs that have no place but their own on this machine."""
     for artifact in record.materials:
-        if artifact.origin == "external" and not artifact.kept:
+        if artifact.origin == "external" and not artifact.kept and not artifact.is_web:
             yield artifact.name, "in neither Git nor DVC"
