@@ -67,6 +67,13 @@ def test_each_variation_reaches_the_command() -> None:
     assert run("threads", script="echo $OMP_NUM_THREADS") == "1"
 
 
+def test_other_processes_come_and_go_before_the_command_starts() -> None:
+    def gap(*names: str) -> int:
+        return int(run(*names, script="echo $(($$ - $PPID))"))
+
+    assert gap("process-ids") > 30
+
+
 @pytest.mark.needs("taskset")
 def test_one_cpu_is_one_cpu() -> None:
     assert run("one-cpu", script="nproc") == "1"

@@ -133,6 +133,24 @@ def isolation(function: F) -> F:
     )(function)
 
 
+def stores(function: F) -> F:
+    """--store: further places for content, as one tuple `stores`."""
+    return click.option(
+        "--store",
+        "stores",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False),
+        help="another project, its .reproof, or a DVC cache, to look for content in; repeatable",
+    )(function)
+
+
+def trust(function: F) -> F:
+    """--trust: a stranger's record is treated like one's own."""
+    return click.option("--trust", is_flag=True, help="treat a record that was not made here like your own")(
+        function
+    )
+
+
 def timeout(function: F) -> F:
     """--timeout: seconds after which the command is ended."""
     return click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, jobs, offline, output, shared, timeout
+from reproof.cli.options import Terminal, isolation, jobs, offline, output, shared, stores, timeout, trust
 from reproof.errors import UsageError
 
 
@@ -52,14 +52,8 @@ from reproof.errors import UsageError
 @isolation
 @timeout
 @offline
-@click.option(
-    "--store",
-    "stores",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="another project, its .reproof, or a DVC cache, to look for content in; repeatable",
-)
-@click.option("--trust", is_flag=True, help="treat a record that was not made here like your own")
+@stores
+@trust
 @click.option("--no-log", is_flag=True, help="do not write the runs to MLflow")
 @output(("text", "json", "html"))
 @shared
@@ -79,7 +73,6 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
 
     chosen = ReplicateOptions(
         seeds=parse_seeds(options.pop("seeds")),
-        stores=tuple(str(store) for store in options.pop("stores")),
         hands=Hands(count=options.pop("jobs"), cluster=options.pop("cluster")),
         log=not options.pop("no_log"),
         **options,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, offline, output, shared, timeout
+from reproof.cli.options import Terminal, isolation, offline, output, shared, stores, timeout, trust
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
@@ -38,14 +38,8 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # n
 @isolation
 @timeout
 @offline
-@click.option(
-    "--store",
-    "stores",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="another project, its .reproof, or a DVC cache, to look for content in; repeatable",
-)
-@click.option("--trust", is_flag=True, help="treat a record that was not made here like your own")
+@stores
+@trust
 @output(("text", "json", "html"))
 @shared
 def command(run: str, *, terminal: Terminal, output_format: str, output: Path | None, **options: Any) -> int:
@@ -60,7 +54,7 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     from reproof.report.stress import render_stress
     from reproof.workflow.stress import StressOptions, exit_status_of, stress
 
-    chosen = StressOptions(stores=tuple(str(store) for store in options.pop("stores")), **options)
+    chosen = StressOptions(**options)
     with terminal.console() as console:
         report = stress(run, chosen, console.emit)
     write_document(render_stress(report, output_format, **terminal.look(output)), output)

@@ -162,6 +162,7 @@ def _page(report: StressReport) -> str:
         report=report,
         headline=headline(report),
         made=plain(date(report.created)),
+        counted=f"{count_text(report.runs, 're-run')} and {count_text(len(report.subjects), 'result')}",
         levels=LEVELS[1:],
         untried=not_tried(report),
         reached=LEVELS.index(report.level) if report.level is not None else -1,

@@ -141,6 +141,12 @@ def _shell(text: str) -> Callable[[Recipe, Setting], Recipe]:
     return lambda recipe, _: recipe.wrapped("sh", "-c", f'{text}; exec "$@"', "sh")
 
 
+def _after_others(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
+    """The command starts when others have come and gone; the shell has its own number since before."""
+    text = f'i=0; while [ $i -lt {_PROCESSES} ]; do (:); i=$((i+1)); done; "$@"; exit $?'
+    return recipe.wrapped("sh", "-c", text, "sh")
+
+
 def _hash_seed(recipe: Recipe, setting: Setting) -> Recipe:
     seed = setting.record.randomness.seed or 0
     return _set(recipe, {"PYTHONHASHSEED": str((seed + 1_000_003) % 2**32)})
@@ -267,7 +273,7 @@ VARIATIONS: tuple[Variation, ...] = (
         group="circumstances",
         what="the numbers of the processes",
         remedy="take no seed from a process id",
-        apply=_shell(f"i=0; while [ $i -lt {_PROCESSES} ]; do (:); i=$((i+1)); done"),
+        apply=_after_others,
     ),
     Variation(
         name="file-times",
