@@ -39,6 +39,9 @@ _DEFAULT = {
     "FLASH_ATTENTION_DETERMINISTIC": "1",
 }
 
+#: What glibc puts into memory that nobody has written yet, and into what was given back.
+_STRICT = {"MALLOC_PERTURB_": "85"}
+
 #: Variables of which any one says that somebody has chosen a locale.
 _LOCALE = ("LANG", "LANGUAGE", "LC_")
 
@@ -72,6 +75,8 @@ def variables(profile: Profile, env: Mapping[str, str], *, gpu: bool = False) ->
     if profile == "off":
         return {}
     wanted = {name: str(thread_count(env)) for name in THREADS} | _DEFAULT
+    if profile == "strict":
+        wanted |= _STRICT
     if not any(name.startswith(_LOCALE) and value for name, value in env.items()):
         wanted["LC_ALL"] = "C.UTF-8"
     flags = [_GPU_XLA] if gpu else []

@@ -1,0 +1,255 @@
+"""Seeds and switches of frameworks: what the program says wins and is noted; a moved function is an omission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reproof.capture import observations
+from reproof.capture.readings import readings
+from reproof.model.observation import Answered, Applied, Booted, Switched
+
+COURSE = """
+import random
+import numpy as np
+random.seed(42)
+np.random.seed(42)
+from sklearn.ensemble import RandomForestRegressor
+model = RandomForestRegressor(n_estimators=2, random_state=42)
+def fit():
+    model.fit([[0.0], [1.0], [2.0]], [0, 1, 2])
+fit()
+print(random.random(), np.random.rand(), np.random.default_rng(42).random())
+"""
+
+TORCH = """
+import torch
+torch.manual_seed(42)
+if torch.cuda.is_available():
+    torch.cuda.manual_seed_all(42)
+torch.backends.cudnn.deterministic = True
+torch.backends.cudnn.benchmark = False
+print(torch.rand(1).item())
+"""
+
+TENSORFLOW = """
+import tensorflow as tf
+tf.random.set_seed(42)
+print(float(tf.random.normal(())))
+"""
+
+# A package of the name that has its functions elsewhere than any known version.
+MOVED = {
+    "torch": "seed = None",
+    "tensorflow": "random = None",
+    "cupy/random": "",
+    "sklearn/base": "",
+    "jax/_src/random/stateful_rng": "",
+}
+
+CHILDREN = """
+import subprocess, sys
+import numpy as np
+print(np.random.rand())
+for options in ([], [], ["-I"], ["-E"]):
+    command = [sys.executable, *options, "-c", "import sys; sys.path.append(%r); import numpy; print(numpy.random.rand())"]
+    command[-1] %= sys.argv[1]
+    print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+"""
+
+WORKERS = """
+import multiprocessing, sys
+sys.path.append(sys.argv[2])
+import numpy as np
+
+def work(number, queue):
+    queue.put((number, np.random.rand()))
+
+if __name__ == "__main__":
+    print(np.random.rand())
+    context = multiprocessing.get_context(sys.argv[1])
+    queue = context.Queue()
+    children = [context.Process(target=work, args=(number, queue)) for number in range(3)]
+    for child in children:
+        child.start()
+    for _, value in sorted(queue.get(timeout=60) for child in children):
+        print(value)
+    for child in children:
+        child.join()
+"""
+
+LOKY = """
+import os, sys
+sys.path.append(sys.argv[1])
+from joblib import Parallel, delayed
+
+def work(number):
+    import numpy as np
+    return os.getpid(), np.random.rand(), os.environ.get("OMP_NUM_THREADS")
+
+found = dict(tuple((pid, (value, threads)) for pid, value, threads in Parallel(n_jobs=2)(delayed(work)(n) for n in range(2))))
+print(*sorted(value for value, _ in found.values()), *{threads for _, threads in found.values()})
+"""
+
+
+def packages(name: str = "numpy") -> str:
+    """The folder of this interpreter's packages."""
+    return str(Path(__import__(name).__file__ or "").parents[1])
+
+
+def write(place: Any, code: str) -> str:
+    place.project.mkdir(exist_ok=True)
+    (place.project / "main.py").write_text(code, encoding="utf-8")
+    return "main.py"
+
+
+@pytest.mark.needs("sklearn")
+def test_seeds_of_courses(place: Any) -> None:
+    told = place.run(COURSE, REPROOF_SEED="7", PYTHONPATH=packages())
+    assert told.status == 0, told.stderr
+    plain = place.run(COURSE, PYTHONPATH=packages(), REPROOF_OBSERVATIONS=None)
+    assert told.stdout == plain.stdout
+    _, seeded = observations.randomness(told.lines)
+    assert {(each.what, each.where.rpartition(":")[2], each.value, each.answer) for each in seeded} == {
+        ("random.seed", "4", "42", "42"),
+        ("numpy.random.seed", "5", "42", "42"),
+        ("RandomForestRegressor(random_state)", "7", "42", "42"),
+        ("numpy.random.default_rng", "11", "42", None),
+    }
+    answers = {line.what for line in told.lines.of(Answered)}
+    assert "numpy CPU features" in answers
+    assert any(name.startswith("threads of lib") for name in answers)
+    assert told.failures() == []
+
+
+@pytest.mark.frameworks
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(("profile", "mode"), [("default", "warn"), ("strict", "error"), ("off", "off")])
+def test_torch(place: Any, profile: str, mode: str) -> None:
+    given = {"PYTHONPATH": packages("torch"), "REPROOF_SEED": "7", "CUDA_VISIBLE_DEVICES": ""}
+    told = place.run(TORCH, **given, REPROOF_DETERMINISM=profile)
+    assert told.status == 0, told.stderr
+    assert told.stdout.startswith("0.88226926")
+    _, seeded = observations.randomness(told.lines)
+    assert [(each.where, each.value, each.answer) for each in seeded] == [
+        ("${PROJECT}/main.py:3", "42", "42")
+    ]
+    found = {each.what: each for each in readings(told.lines)}
+    assert found["torch.use_deterministic_algorithms"].answer == mode
+    assert found["torch.utils.deterministic.fill_uninitialized_memory"].answer == str(profile != "default")
+    for name, line, value in (("deterministic", 6, "True"), ("benchmark", 7, "False")):
+        each = found[f"torch.backends.cudnn.{name}"]
+        assert (each.asked, each.answer, each.where) == (value, value, f"${{PROJECT}}/main.py:{line}")
+    assert found["torch.initial_seed"].answer == "42"
+    assert told.failures() == []
+
+
+@pytest.mark.frameworks
+@pytest.mark.needs("torch")
+def test_torch_on_a_gpu(place: Any) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    code = "import torch\nx = torch.rand(3, device='cuda')\nprint(x.tolist())\ntorch.cuda.manual_seed_all(42)"
+    given = {"PYTHONPATH": packages("torch"), "REPROOF_DETERMINISM": "default"}
+    one, two = (place.run(code, **given, REPROOF_SEED="7") for _ in range(2))
+    assert one.stdout == two.stdout != place.run(code, **given, REPROOF_SEED="8").stdout
+    _, seeded = observations.randomness(one.lines)
+    assert [(each.what, each.answer) for each in seeded] == [("torch.cuda.manual_seed_all", "42")]
+
+
+@pytest.mark.frameworks
+@pytest.mark.needs("tensorflow")
+def test_tensorflow(place: Any) -> None:
+    given = {"PYTHONPATH": packages("tensorflow"), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    told = place.run(TENSORFLOW, **given, REPROOF_SEED="7", REPROOF_DETERMINISM="default")
+    assert told.status == 0, told.stderr
+    assert told.stdout == "0.3274685\n" or told.stdout.startswith("0.32746")
+    _, seeded = observations.randomness(told.lines)
+    assert [(each.where, each.value, each.answer) for each in seeded] == [
+        ("${PROJECT}/main.py:3", "42", "42")
+    ]
+    found = {each.what: each.answer for each in readings(told.lines)}
+    assert found["tensorflow.config.experimental.enable_op_determinism"] == "True"
+    assert told.failures() == []
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_functions_that_moved_are_omissions(some_place: Any, name: str) -> None:
+    folder = some_place.project / name
+    for each in [folder, *folder.parents]:
+        if each == some_place.project:
+            break
+        each.mkdir(parents=True, exist_ok=True)
+        (each / "__init__.py").touch()
+    (folder / "__init__.py").write_text(MOVED[name])
+    code = f"import {name.replace('/', '.')}\nprint('done')"
+    told = some_place.run(code, REPROOF_SEED="7", REPROOF_DETERMINISM="strict")
+    assert (told.status, told.stdout, told.stderr) == (0, "done\n", "")
+    if name != "cupy/random":  # a variable suffices there
+        assert name.partition("/")[0] in " ".join(subject for subject, _ in told.failures())
+        assert {line.what for line in told.lines.of(Applied)}.isdisjoint({"torch", "tensorflow"})
+    assert not list(told.lines.of(Switched))
+
+
+@pytest.mark.needs("numpy")
+def test_interpreters_below_have_streams_of_their_own(place: Any) -> None:
+    given = {"PYTHONPATH": packages(), "REPROOF_DETERMINISM": "default"}
+    command = (place.python, write(place, CHILDREN), packages())
+    one = place.call(*command, **given, REPROOF_SEED="7")
+    assert one.status == 0, one.stderr
+    assert len(set(one.stdout.split())) == 5
+    assert one.stdout == place.call(*command, **given, REPROOF_SEED="7").stdout
+    assert set(one.stdout.split()).isdisjoint(place.call(*command, **given, REPROOF_SEED="8").stdout.split())
+    assert len(list(one.lines.of(Booted))) == 5
+
+
+@pytest.mark.needs("numpy")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_have_streams_of_their_own(place: Any, method: str) -> None:
+    command = (place.python, write(place, WORKERS), method, packages())
+    one = place.call(*command, REPROOF_SEED="7")
+    assert one.status == 0, one.stderr
+    assert len(set(one.stdout.split())) == 4
+    assert one.stdout == place.call(*command, REPROOF_SEED="7").stdout
+    assert set(one.stdout.split()).isdisjoint(place.call(*command, REPROOF_SEED="8").stdout.split())
+
+
+@pytest.mark.needs("numpy")
+def test_workers_of_a_program_that_seeds_do_as_without_us(place: Any) -> None:
+    seeds = WORKERS.replace("    print(np.random.rand())", "    np.random.seed(3)")
+    command = (place.python, write(place, seeds), "fork", packages())
+    assert place.call(*command, REPROOF_SEED="7").stdout == place.call(*command, REPROOF_SEED=None).stdout
+
+
+@pytest.mark.needs("joblib")
+def test_loky_workers_have_streams_and_share_the_threads(place: Any) -> None:
+    given = {"OMP_NUM_THREADS": "4", "REPROOF_SET": "OMP_NUM_THREADS", "PYTHONPATH": packages("joblib")}
+    command = (place.python, write(place, LOKY), packages("joblib"))
+    one = place.call(*command, **given, REPROOF_SEED="7")
+    assert one.status == 0, one.stderr
+    *values, threads = one.stdout.split()
+    assert threads == "2"
+    assert len(set(values)) == len(values)
+    given["REPROOF_SET"] = ""  # the user's own number then
+    assert place.call(*command, **given, REPROOF_SEED="7").stdout.split()[-1] == "4"
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_ranks_have_roles_by_their_number(some_place: Any, rank: str) -> None:
+    code = "import random, os; print(random.random(), os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])"
+    given = {"RANK": rank, "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "8"}
+    one = some_place.run(
+        code, **given, REPROOF_SEED="7", REPROOF_ROLE="/python.1", REPROOF_SET="OMP_NUM_THREADS"
+    )
+    two = some_place.run(
+        code, **given, REPROOF_SEED="7", REPROOF_ROLE="/python.2", REPROOF_SET="OMP_NUM_THREADS"
+    )
+    other = some_place.run(code, **{**given, "RANK": "2"}, REPROOF_SEED="7", REPROOF_ROLE="/python.1")
+    assert one.stdout == two.stdout  # whichever was started first
+    assert one.stdout.split()[1:] == ["1", "8"]
+    assert other.stdout.split()[0] != one.stdout.split()[0]
+    assert other.stdout.split()[1:] == ["8", "8"]
