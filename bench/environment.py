@@ -33,7 +33,16 @@ from reproof.environment import (
 from reproof.environment.install import link_mode
 from reproof.environment.manifest import changed_since, write_manifest
 from reproof.environment.uv import find_uv, uv_environment
-from reproof.execute import BubblewrapRunner, Confinement, ProcessRunner, Watch, probe, visible
+from reproof.execute import (
+    BubblewrapRunner,
+    Confinement,
+    DockerRunner,
+    ProcessRunner,
+    Watch,
+    docker,
+    probe,
+    visible,
+)
 from reproof.model.recipe import Recipe
 
 PYPROJECT = (
@@ -115,6 +124,21 @@ def creation(folder: Path, names: list[str], rounds: int) -> None:
                 limit=1.3,
             )
     state(create(requests["requirements"]), rounds)
+    peers(project, names)
+
+
+def peers(project: Path, names: list[str]) -> None:
+    """The same packages by pip in a virtualenv, as `mlflow run --env-manager virtualenv` makes its environments."""
+    place = project.parent / "virtualenv"
+
+    def by_pip() -> None:
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        command = [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, "--no-deps", "--requirement", project / "lock.txt"], check=True)
+
+    wall, cpu = costs(by_pip)
+    shutil.rmtree(place)
+    say(what="create", by="virtualenv and pip", packages=names, wall=round(wall, 3), cpu=round(cpu, 3))
 
 
 def state(environment: Environment, rounds: int) -> None:
@@ -155,6 +179,12 @@ def sandbox(folder: Path, rounds: int) -> None:
             took.append(runner.run(recipe, Watch()).seconds)
     plain, confined = median(times[0]), median(times[1])
     say(what="bubblewrap", plain=plain, confined=confined, added=round(confined - plain, 4), limit=0.02)
+    if reason := docker.probe():
+        say(what="docker", skipped=reason)
+        return
+    contained = DockerRunner(Confinement(writable=(folder,), read_only=visible([prefix])))
+    took = median([contained.run(recipe, Watch()).seconds for _ in range(max(3, rounds // 5))])
+    say(what="docker", plain=plain, confined=took, added=round(took - plain, 4))
 
 
 def uv(arguments: list[str | Path], cwd: Path, env: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import click
 import msgspec
 import pytest
 
+from reproof.build.causes import KNOWN
 from reproof.cli.main import VERBS, program
 from reproof.compare.registry import TABLE
 from reproof.errors import ProjectError
@@ -35,7 +36,12 @@ VALUES = {
         "max-untracked-bytes": "1",
         "max-store-bytes": '"2 GB"',
     },
-    "tool.reproof.environment": {"python": '"3.11"', "extras": '["x"]', "groups": '["g"]'},
+    "tool.reproof.environment": {
+        "python": '"3.11"',
+        "extras": '["x"]',
+        "groups": '["g"]',
+        "base-image": '"i:1"',
+    },
     "tool.reproof.compare": {"accept": '"close"', "rtol": "1e-9", "atol": "0.0", "ulp": "2", "rules": "[]"},
     "tool.reproof.compare.rules": {
         "pattern": '"*"',
@@ -143,7 +149,16 @@ def test_every_command_and_option_exists(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_in_prose_exists_somewhere(name: str) -> None:
     known = set().union(*_commands(program).values())
-    foreign = {"--name", "--reproof-seed", "--universal", "--generate-hashes", "--verbose"}  # of other programs, pytest among them
+    foreign = {
+        "--require-hashes",
+        "--timestamp",
+        "--invalidation-mode",
+        "--name",
+        "--reproof-seed",
+        "--universal",
+        "--generate-hashes",
+        "--verbose",
+    }  # of other programs, pytest among them
     for option in re.findall(r"`(--[a-z][a-z-]*)", _prose(_text(name))):
         assert option in known | foreign, (name, option)
 
@@ -254,6 +269,11 @@ def test_the_schemas_are_named() -> None:
 def test_every_kind_of_content_is_in_the_table() -> None:
     rows = _first_column(_section("docs/comparison.md", "## Kinds"))
     assert [row.strip("`") for row in rows] == [entry.kind for entry in TABLE]
+
+
+def test_every_cause_of_a_build_is_documented() -> None:
+    rows = _first_column(_section("docs/builds.md", "## Causes"))
+    assert [row.strip("`") for row in rows] == list(KNOWN)
 
 
 def test_outcomes_words_and_statuses_are_those_of_the_code() -> None:

@@ -7,12 +7,13 @@ import platform
 import sys
 from pathlib import Path
 
+from reproof.base.containers import find_engine
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call, find
 from reproof.environment.python import all_pythons
 from reproof.environment.uv import find_uv
 from reproof.errors import ReproofError
-from reproof.execute import bubblewrap
+from reproof.execute import bubblewrap, docker
 from reproof.model.finding import Finding
 
 
@@ -89,16 +90,14 @@ def _bubblewrap() -> Finding:
 
 
 def _docker() -> Finding:
-    path = find("docker") or find("podman")
-    if path is None:
-        return Finding(name="docker", ok=False, value="not found", meaning="not used by this version")
-    done = call([path, "info", "--format", "{{.ServerVersion}}"], timeout=30)
-    running = done.ok and bool(done.text.strip())
+    reason = docker.probe()
+    if reason is None:
+        return Finding(name="docker", ok=True, value=f"works, through `{find_engine().name}`")
     return Finding(
         name="docker",
-        ok=running,
-        value=f"{path.name} {done.text.strip()}" if running else f"{path}: no engine is running",
-        meaning="" if running else "not used by this version",
+        ok=False,
+        value=reason,
+        meaning="projects with `docker_env` cannot run, and `--isolation docker` cannot be had",
     )
 
 

@@ -9,8 +9,10 @@ import msgspec
 
 from reproof.base.naming import Naming
 from reproof.execute.isolation import clean_environment
+from reproof.model.artifact import Artifact
 from reproof.model.recipe import Recipe
-from reproof.model.record import Record
+from reproof.model.record import Omission, Record
+from reproof.workflow.materials import Origins
 from reproof.workflow.provision import Provision
 
 #: Recorded variables that a re-run does not get: they load code from outside the room, or only slow it.
@@ -82,3 +84,31 @@ def _editable_paths(record: Record, place: Replay) -> list[str]:
             base = place.project / item.source.removeprefix("${PROJECT}").lstrip("/")
             found += [str(path) for path in (base / "src", base) if path.is_dir()]
     return found
+
+
+def with_leaks(record: Record, source: Path) -> Record:
+    """A re-run that read the user's own tree proves nothing about the recorded commit."""
+    leaks = tuple(
+        Omission(
+            subject=artifact.name,
+            reason="read from the original work tree, not from the room",
+            hides_results=True,
+        )
+        for artifact in record.materials
+        if artifact.name.startswith(f"{source}/")
+    )
+    return msgspec.structs.replace(record, omissions=(*record.omissions, *leaks)) if leaks else record
+
+
+def origins_again(record: Record, declared: frozenset[str]) -> Origins:
+    """Where the inputs of a re-run come from: where those of the recorded run came from."""
+    by_origin: dict[str, dict[str, Artifact]] = {"git": {}, "dvc": {}, "captured": {}}
+    for artifact in record.materials:
+        by_origin.setdefault(artifact.origin, {})[artifact.name] = artifact
+    captured = {artifact.name: artifact for artifact in record.code.untracked}
+    return Origins(
+        committed=frozenset(by_origin["git"]),
+        captured={**by_origin["captured"], **captured},
+        tracked=by_origin["dvc"],
+        declared=declared,
+    )

@@ -23,19 +23,18 @@ from reproof.execute.select import Choice, Isolation
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.recipe import Recipe
-from reproof.model.record import Omission, Record, Tool
+from reproof.model.record import Record, Tool
 from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.tracking.template import prepare as prepare_store
 from reproof.tracking.template import room_environment
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
 from reproof.workflow.imaged import contain, provide_image_again, sealed_container
-from reproof.workflow.materials import Origins
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.prepare import declared_materials, declared_products
 from reproof.workflow.provision import Original, Provision, provide_again
-from reproof.workflow.replaying import Replay, replay
+from reproof.workflow.replaying import Replay, origins_again, replay, with_leaks
 from reproof.workflow.restore import Restored, Sources, restore_materials
 from reproof.workflow.run import complete, now
 
@@ -246,17 +245,32 @@ def rerun(
     scratch = folder / f"run-{number}"
     scratch.mkdir()
     record = plan.record
+    setup = _setup(room, scratch, _tracking(room, number, emit))  # which makes a folder that it may write
+    if alter is not None:
+        setup = msgspec.structs.replace(setup, recipe=alter(setup.recipe))
+    evidence = observe(setup, emit)
+    if evidence.interrupted:
+        raise KeyboardInterrupt
+    if evidence.execution.exceeded:
+        message = f"the re-run was ended: {evidence.execution.exceeded}"
+        emit(Event(kind="warning", subject="limits", message=message))
+    done = complete(_draft(room), evidence, tuple(record.environment.variables))
+    return with_leaks(done, plan.source), evidence
+
+
+def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:
+    """How the recorded recipe is carried out in the room."""
+    plan, folder, record = room.plan, room.folder, room.plan.record
     naming = _naming(plan, folder, room.provision, scratch)
-    tracking = _tracking(room, number, emit)  # makes a folder that the re-run may write
     patience = PATIENCE if plan.timeout is None and plan.trust == "none" else plan.timeout
     setup = Setup(
-        recipe=_recipe(room, naming) if alter is None else alter(_recipe(room, naming)),
+        recipe=_recipe(room, naming),
         naming=naming,
         scratch=scratch,
         store=room.store,
         runner=_choose(room, scratch).runner,
         attention=Attention(timeout=patience, sweep=True),
-        origins=_origins(record, declared_materials(plan.settings, _project(plan, folder), naming)),
+        origins=origins_again(record, declared_materials(plan.settings, _project(plan, folder), naming)),
         seed=record.randomness.seed,
         profile=record.randomness.profile,
         profile_variables=record.randomness.variables,
@@ -272,36 +286,16 @@ def rerun(
         guarded=(plan.source,),
         title="re-running the recorded command",
     )
-    if room.provision.contained is not None:
-        setup = contain(setup, room.provision.contained, (folder / "mlflow" / scratch.name, folder / "home"))
-    evidence = observe(setup, emit)
-    if evidence.interrupted:
-        raise KeyboardInterrupt
-    if evidence.execution.exceeded:
-        message = f"the re-run was ended: {evidence.execution.exceeded}"
-        emit(Event(kind="warning", subject="limits", message=message))
-    done = complete(_draft(room), evidence, tuple(record.environment.variables))
-    return _with_leaks(done, plan.source), evidence
+    contained = room.provision.contained
+    if contained is None:
+        return setup
+    return contain(setup, contained, (folder / "mlflow" / scratch.name, folder / "home"))
 
 
 def _empty(folder: Path) -> None:
     """Leave a folder with nothing in it; links are removed, not followed."""
     for path in folder.iterdir():
         remove_tree(path)
-
-
-def _with_leaks(record: Record, source: Path) -> Record:
-    """A re-run that read the user's own tree proves nothing about the recorded commit."""
-    leaks = tuple(
-        Omission(
-            subject=artifact.name,
-            reason="read from the original work tree, not from the room",
-            hides_results=True,
-        )
-        for artifact in record.materials
-        if artifact.name.startswith(f"{source}/")
-    )
-    return msgspec.structs.replace(record, omissions=(*record.omissions, *leaks)) if leaks else record
 
 
 def _recipe(room: Room, naming: Naming) -> Recipe:
@@ -357,19 +351,6 @@ def _draft(room: Room) -> Record:
         ),
         hardware=machine,
         omissions=omissions,
-    )
-
-
-def _origins(record: Record, declared: frozenset[str]) -> Origins:
-    by_origin: dict[str, dict[str, Artifact]] = {"git": {}, "dvc": {}, "captured": {}}
-    for artifact in record.materials:
-        by_origin.setdefault(artifact.origin, {})[artifact.name] = artifact
-    captured = {artifact.name: artifact for artifact in record.code.untracked}
-    return Origins(
-        committed=frozenset(by_origin["git"]),
-        captured={**by_origin["captured"], **captured},
-        tracked=by_origin["dvc"],
-        declared=declared,
     )
 
 
