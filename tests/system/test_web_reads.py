@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from projects import Project
+from servers import MLflowServer
 
 RUN = ("run", "--env-manager", "local", "--", "python", "train.py")
 READS = """
@@ -107,3 +108,24 @@ def test_an_address_that_changes_under_the_run_is_told(plain: Project, site: Sit
     assert "input changed during the run: sha256:" in said
     (found,) = web(plain)
     assert (found["name"], found["digests"]["sha256"]) == (name, hashlib.sha256(b"1").hexdigest())
+
+
+LOGS = """
+import mlflow
+with mlflow.start_run():
+    mlflow.log_metric("a", 1)
+    mlflow.log_text("hello", "note.txt")
+    mlflow.get_run(mlflow.active_run().info.run_id)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("mlflow")
+def test_what_mlflow_and_its_server_say_to_each_other_is_no_data(
+    plain: Project, site: Site, mlflow_server: MLflowServer
+) -> None:
+    name = make(plain, site, code=READS + LOGS)
+    plain.env.update(MLFLOW_TRACKING_URI=mlflow_server.uri)
+    plain.reproof(*RUN, expect=0)
+    assert [each["name"] for each in web(plain)] == [name]
+    assert plain.record()["metrics"]
