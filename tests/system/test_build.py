@@ -18,7 +18,7 @@ import building
 from building import BACKENDS, HELD, SURROUNDINGS, commit, together, write_in_tree, write_project
 from projects import Result
 from reproof.build.conditions import FACTORS, faketime
-from reproof.errors import EnvironmentBuildError, ProjectError
+from reproof.errors import EnvironmentBuildError, ProjectError, UsageError
 from reproof.model.build import BuildReport
 from reproof.workflow.build import BuildOptions, build
 from reproof.workflow.build_check import against, check, read_info
@@ -279,3 +279,18 @@ def test_documents_that_are_none(tmp_path: Path, golden: Callable[..., None]) ->
 
 def test_a_commit_that_is_not_there(tmp_path: Path, golden: Callable[..., None]) -> None:
     golden("build/revision_unknown", refused(write_in_tree(tmp_path / "project"), revision="v9"))
+
+
+def test_without_a_sandbox_less_is_varied_and_said(tmp_path: Path) -> None:
+    project = write_in_tree(tmp_path / "project", building.FAULTS["path-in-file"])
+    report = build(BuildOptions(folder=project, isolation="process"))
+    assert names(report) == {"path-in-file"}
+    assert {"user", "host name"} <= {each.name for each in report.info.not_exercised}
+    assert any("nothing kept the build from the network" in each for each in report.info.conditions)
+
+
+def test_docker_does_not_isolate_builds(tmp_path: Path, golden: Callable[..., None]) -> None:
+    project = write_in_tree(tmp_path / "project")
+    with pytest.raises(UsageError) as caught:
+        build(BuildOptions(folder=project, isolation="docker"))
+    golden("build/isolation", caught.value)

@@ -31,7 +31,8 @@ def check_sdist(path: Path) -> None:
                     )
     except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError) as error:
         raise ProjectError(
-            f"the source archive `{path.name}` cannot be read", details=[("reason", str(error).partition("\n")[0].rstrip(":") or "cut off")]
+            f"the source archive `{path.name}` cannot be read",
+            details=[("reason", str(error).partition("\n")[0].rstrip(":") or "cut off")],
         ) from error
 
 

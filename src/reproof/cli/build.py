@@ -73,7 +73,8 @@ def command(
     strict = options.pop("strict")
     with terminal.console() as console:
         report = _work(project, options, console.emit)
-    write_document(render_build(report, output_format, **terminal.look(output)), output)
+    document = render_build(report, output_format, strict=strict, **terminal.look(output))
+    write_document(document, output)
     return exit_status_of(report, strict=strict)
 
 

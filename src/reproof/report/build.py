@@ -25,6 +25,7 @@ def render_build(
     *,
     width: int = 100,
     color: bool = False,
+    strict: bool = False,
 ) -> str:
     """A report of a build.
 
@@ -33,16 +34,21 @@ def render_build(
         format: ``text`` or ``json``.
         width: Columns, for text.
         color: ANSI colours, for text.
+        strict: See :func:`exit_status_of`.
 
     Raises:
         UsageError: There is no such format.
     """
     if format == "json":
-        document = {"schema": SCHEMA, **msgspec.to_builtins(report), "exit_status": exit_status_of(report)}
+        document = {
+            "schema": SCHEMA,
+            **msgspec.to_builtins(report),
+            "exit_status": exit_status_of(report, strict=strict),
+        }
         return json_text(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
     if format != "text":
         raise UsageError(f"`{format}` cannot show a build", hint="pass `--output-format text`")
-    return _Text(report, Look(width=width, color=color)).render()
+    return _Text(report, Look(width=width, color=color)).render(strict=strict)
 
 
 def exit_status_of(report: BuildReport, *, strict: bool = False) -> int:
@@ -56,7 +62,7 @@ class _Text:
         self._look = look
         self._paint = Paint(color=look.color)
 
-    def render(self) -> str:
+    def render(self, *, strict: bool) -> str:
         report = self._report
         lines = [
             f"{self._paint(report.grade, _STYLES[report.grade])}: {plain(report.project)}: {_sentence(report)}"
@@ -71,7 +77,7 @@ class _Text:
         if report.difference is not None and report.grade == "different":
             sides = Sides("built", "given") if report.checked else Sides("first", "second")
             lines += ["", TextRenderer(self._look).difference(report.difference, sides).rstrip("\n")]
-        return "\n".join([*lines, "", _status(report)]) + "\n"
+        return "\n".join([*lines, "", _status(report, strict=strict)]) + "\n"
 
     def _causes(self, label: str, causes: Iterable[Cause]) -> list[str]:
         lines: list[str] = []
@@ -94,7 +100,7 @@ def _sentence(report: BuildReport) -> str:
             f"a controlled build gives {'the same bytes as' if same else 'other bytes than'} {report.checked}"
         )
     if report.grade == "identical":
-        return "the second build has the same bytes, with everything varied"
+        return "the second build has the same bytes, with all of this varied"
     if report.grade == "controlled":
         return "the same bytes in every controlled build; other builds depend on what is named below"
     return "two controlled builds do not have the same bytes"
@@ -131,10 +137,10 @@ def _output(output: Output) -> tuple[str, str]:
     return f"  {plain(output.name)}{size}", f"    sha256:{output.sha256}"
 
 
-def _status(report: BuildReport) -> str:
+def _status(report: BuildReport, *, strict: bool) -> str:
     meaning = {
         "identical": "the same bytes",
         "controlled": "the same bytes under control",
         "different": "not the same bytes",
     }
-    return f"exit status {exit_status_of(report)}: {meaning[report.grade]}"
+    return f"exit status {exit_status_of(report, strict=strict)}: {meaning[report.grade]}"

@@ -20,7 +20,7 @@ from reproof.build.system import read_build_system
 from reproof.compare import compare
 from reproof.environment import Environment
 from reproof.environment.uv import run_uv
-from reproof.errors import ProjectError
+from reproof.errors import ProjectError, UsageError
 from reproof.execute import bubblewrap
 from reproof.model.build import BuildInfo, BuildReport, BuildTools, Cause, Grade, NotExercised, Output
 from reproof.model.difference import Difference, combine
@@ -48,7 +48,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
         python: Version of Python.
         offline: Take packages from uv's cache alone.
         network: Leave the network to the build.
-        isolation: ``auto``, ``process`` or ``bubblewrap``.
+        isolation: ``auto``, ``none``, ``process`` or ``bubblewrap``.
         timeout: Seconds for one build.
     """
 
@@ -144,7 +144,11 @@ def prepare_build(
     emit(Event(kind="finish", subject="source", message=f"cloned {source.facts.commit[:12]}"))
     wanted = tools_request(options, source)
     tools = tools_from(wanted, emit)
-    reason = "asked for" if options.isolation == "process" else bubblewrap.probe()
+    if options.isolation not in ("auto", "none", "process", "bubblewrap"):
+        raise UsageError(
+            f"builds cannot be isolated by {options.isolation}", hint="pass `--isolation bubblewrap`"
+        )
+    reason = "asked for" if options.isolation in ("none", "process") else bubblewrap.probe()
     if reason is not None and options.isolation == "bubblewrap":
         raise ProjectError("cannot isolate builds by bubblewrap here", details=[("reason", reason)])
     exercised, missing = available(sandboxed=reason is None)

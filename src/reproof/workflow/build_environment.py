@@ -159,27 +159,22 @@ def _locked_by(
     path: Path, requires: list[str], request: ToolsRequest, python: Interpreter, emit: Emit
 ) -> tuple[BuildLock | None, list[str]]:
     """The lock with the hashes of a file; or nothing, and the names that the file does not lock."""
-    pins = {
-        line.name: line
+    pins: dict[tuple[str | None, str | None], Line] = {
+        (line.name, line.version): line
         for line in read_lines(path.read_text("utf-8").splitlines(), path.parent, path.name)
         if line.name and line.hashed
     }
-    # Only pins go to the resolver: of two for one name, by markers, it would not know which to take.
     lock = _resolve(requires, request, python, emit, f"-c {path}")
     lines = [
         line for line in read_lines(lock.text.splitlines(), request.folder, _PYPROJECT) if line.requirement
     ]
-    lacking = [str(line.name) for line in lines if not _pinned(line, pins.get(str(line.name)))]
+    lacking = [str(line.name) for line in lines if (line.name, line.version) not in pins]
     if lacking:
         return None, lacking
-    text = "".join(f"{_with_hashes(line, pins[str(line.name)])}\n" for line in lines)
+    text = "".join(f"{_with_hashes(line, pins[line.name, line.version])}\n" for line in lines)
     shown = path.relative_to(request.folder).as_posix() if path.is_relative_to(request.folder) else path.name
     found = LockText(format="requirements", text=text, source=shown)
     return BuildLock(text=found, names=_names(lines), source=shown), []
-
-
-def _pinned(line: Line, pin: Line | None) -> bool:
-    return pin is not None and pin.version == line.version
 
 
 def _with_hashes(line: Line, pin: Line) -> str:
