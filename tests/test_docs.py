@@ -27,6 +27,9 @@ NAMES = [str(page.relative_to(TOP)) for page in PAGES]
 VALUES = {
     "tool.reproof": {
         "seed": "7",
+        "max-uploaded-bytes": '"1 MB"',
+        "entropy": '"forbid"',
+        "determinism": '"strict"',
         "experiment": '"e"',
         "products": '["out/*"]',
         "materials": '["data"]',
@@ -158,6 +161,7 @@ def test_every_option_in_prose_exists_somewhere(name: str) -> None:
         "--universal",
         "--generate-hashes",
         "--verbose",
+        "--xla",
     }  # of other programs, pytest among them
     for option in re.findall(r"`(--[a-z][a-z-]*)", _prose(_text(name))):
         assert option in known | foreign, (name, option)

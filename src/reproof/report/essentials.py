@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reproof.model.artifact import Artifact
-from reproof.model.randomness import Draw, EntropyDraw, RandomnessSection
+from reproof.model.randomness import Draw, EntropyDraw, RandomnessSection, Reading
 from reproof.model.record import CodeSection, EnvironmentSection, HardwareSection, Metric, Record
 from reproof.report.chance import call_of, place_of
 from reproof.report.numbers import count_text, seconds_text, shortest, size_text
@@ -148,6 +148,7 @@ def _randomness(randomness: RandomnessSection) -> Pairs:
     return [
         ("seed", f"{seed} ({plain(randomness.seed_source)})" if randomness.seed is not None else seed),
         ("profile", plain(randomness.profile)),
+        ("switches", _some([_reading(each) for each in randomness.readings if each.asked is not None])),
         ("applied by reproof", ", ".join(plain(name) for name in randomness.applied)),
         ("seeded by the code", _draws(randomness.seeded)),
         ("entropy", randomness.entropy),
@@ -160,6 +161,14 @@ def _randomness(randomness: RandomnessSection) -> Pairs:
 
 #: Headings of the draws of entropy, by whether they repeat.
 _CONTROLS = (("uncontrolled", "uncontrolled"), ("controlled", "controlled"), ("harmless draws", "harmless"))
+
+
+def _reading(each: Reading) -> str:
+    """A switch as it was asked for, with what the library said where that is something else."""
+    text = f"{each.what} {each.asked}"
+    if each.where:
+        text += f" at {each.where}"
+    return text if each.answer in (None, each.asked) else f"{text} (answered {each.answer})"
 
 
 def _draws(draws: tuple[Draw, ...]) -> str:

@@ -53,6 +53,7 @@ def list_conditions(circumstances: Circumstances) -> tuple[Condition, ...]:
         *_machine(circumstances.recorded, circumstances.rerun),
         *_environment(circumstances),
         *_randomness(circumstances.recorded),
+        *_determinism(circumstances.recorded, circumstances.rerun),
         *_materials(circumstances),
         *_tracking(circumstances),
     )
@@ -131,6 +132,22 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
         yield Condition("variables not replayed", ", ".join(left_out), "they load code from outside the room")
     for line in provision.conditions:
         yield Condition("not locked by hash", line)
+
+
+def _determinism(recorded: Record, rerun: Record) -> Iterator[Condition]:
+    """The profile, and what libraries say of themselves now that they did not say of the recorded run."""
+    profile = recorded.randomness.profile
+    if profile in ("seeds", "off"):
+        return
+    before = {each.what: each.answer for each in recorded.randomness.readings}
+    others = [
+        f"{each.what}: {each.answer}, recorded {before[each.what]}"
+        for each in rerun.randomness.readings
+        if each.what in before and each.answer != before[each.what]
+    ]
+    threads = recorded.randomness.variables.get("OMP_NUM_THREADS")
+    notes = [f"threads: {threads}"] if threads else []
+    yield Condition("determinism", profile, "; ".join([*notes, *others[:5]]) or None)
 
 
 def _randomness(recorded: Record) -> Iterator[Condition]:
