@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from reproof.attest.examine import Entry
 from reproof.model.audit import AuditFinding
+
+#: Between the beginning of a record, or of its command, and the entry: what is read and written meanwhile.
+_SLACK = dt.timedelta(minutes=1)
 
 
 def check_story(entries: Sequence[Entry]) -> tuple[AuditFinding, ...]:
@@ -50,13 +54,21 @@ def _again(before: Entry, entry: Entry) -> AuditFinding:
 
 def _times(start: Entry, entry: Entry) -> Iterator[AuditFinding]:
     began = str(entry.facts.get("runDetails", {}).get("metadata", {}).get("startedOn", ""))
-    # startedOn has whole seconds where the entries have milliseconds
-    if began and not start.signer.time[:19] <= began[:19] <= entry.signer.time[:19]:
+    moments = [_moment(text) for text in (start.signer.time, began, entry.signer.time)]
+    sound = [moment for moment in moments if moment is not None]
+    if len(sound) < len(moments) or not sound[0] - _SLACK <= sound[1] <= sound[2] + _SLACK:
         yield AuditFinding(
             name="time-mismatch",
             subject=f"record {entry.record[:12]}",
             summary=f"it began at {began}; entered as started at {start.signer.time}, as finished at {entry.signer.time}",
         )
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _unfinished(entries: Sequence[Entry]) -> Iterator[AuditFinding]:

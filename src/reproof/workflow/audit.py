@@ -170,6 +170,7 @@ def _records(own: Path, entries: Sequence[Entry]) -> tuple[dict[str, Record], li
                     summary=error.message,
                 )
             )
+    known = wanted.union(*map(_stages, found.values()))
     findings += [
         AuditFinding(
             name="record-unlogged",
@@ -177,9 +178,15 @@ def _records(own: Path, entries: Sequence[Entry]) -> tuple[dict[str, Record], li
             summary=f"made at {summary.created}, after the log was opened, and not in it",
         )
         for summary in store.list()
-        if summary.id not in wanted and summary.created >= opened and summary.trouble is None
+        if summary.id not in known and summary.created >= opened and summary.trouble is None
     ]
     return found, [*findings, *_verdicts(store, entries, opened)]
+
+
+def _stages(record: Record) -> set[str]:
+    """The records of its stages, which the record of a pipeline names and so vouches for."""
+    links = record.pipeline.stages if record.pipeline is not None else ()
+    return {link.record for link in links if link.record}
 
 
 def _verdicts(store: RecordStore, entries: Sequence[Entry], opened: str) -> Iterator[AuditFinding]:

@@ -20,7 +20,7 @@ from reproof.base import git
 from reproof.base.digesting import digest_file
 from reproof.base.files import copy_private
 from reproof.capture.secrets import contains_secret
-from reproof.errors import ProjectError, RecordError, StoreError
+from reproof.errors import ProjectError, RecordError, StoreError, UsageError
 from reproof.model.artifact import Artifact
 from reproof.model.codec import encode
 from reproof.model.event import Emit, Event, silent
@@ -91,6 +91,7 @@ def export(reference: str, options: ExportOptions, emit: Emit = silent) -> Expor
 
     Raises:
         RecordError: There is no such record, or its run has not ended.
+        UsageError: It is the record of a whole pipeline.
         StoreError: The bundle cannot be written (the disk is full), or kept content is gone.
         ProjectError: The commit is not in the repository.
         EnvironmentBuildError: A package cannot be fetched.
@@ -99,6 +100,16 @@ def export(reference: str, options: ExportOptions, emit: Emit = silent) -> Expor
     found = find_record(reference)
     if found.record.state == "unfinished":
         raise RecordError("cannot export a run that has not ended", details=[("record", found.id[:12])])
+    if found.record.pipeline is not None and options.level != "record":
+        raise UsageError(
+            "cannot export a whole pipeline for a re-run: each of its stages has a record of its own",
+            details=[
+                (link.address, link.record[:12])
+                for link in found.record.pipeline.stages
+                if link.record is not None
+            ],
+            hint="export the stages one by one, or pass `--level record`",
+        )
     place = place_of(found)
     with tempfile.TemporaryDirectory(prefix="reproof-export-") as folder:
         work = _Export(found, place, options.level, Path(folder), emit)

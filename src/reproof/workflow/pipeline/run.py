@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from reproof.attest.claims import TrackedRuns
 from reproof.base.digesting import digest_files
 from reproof.errors import ProjectError, ReproofError
 from reproof.execute.protocol import Stopper
@@ -33,6 +34,7 @@ from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, wh
 from reproof.workflow.pipeline.undeclared import describe_undeclared
 from reproof.workflow.prepare import Prepared, prepare
 from reproof.workflow.tracked import Tracked, Tracker, nested_run
+from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import note_own
 
 
@@ -115,7 +117,9 @@ def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipel
         begun = begin(options, prepared, scratch, emit)
         draft = msgspec.structs.replace(begun.draft, pipeline=PipelineSection(files=pipeline.files))
         records = RecordStore(prepared.own)
+        trail = open_trail(prepared.top, prepared.own, emit)
         records.begin(draft)
+        trail.start(draft, emit)
         beside = options.jobs > 1 and len(stages) > 1
         attention = begun.setup.attention
         if beside:
@@ -134,7 +138,7 @@ def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipel
         )
         run = _Run(work, options, prepared, records, emit)
         run.to_the_end(stages, scratch)
-    return run.finish(draft, begun.tracker, stages)
+    return run.finish(draft, begun.tracker, stages, trail)
 
 
 class _Run:
@@ -306,13 +310,16 @@ class _Run:
             self.problem = self.problem or done.problem
             self.interrupted = self.interrupted or done.evidence.interrupted
 
-    def finish(self, draft: Record, tracker: Tracker, stages: tuple[Stage, ...]) -> RecordedPipeline:
-        """Write the parent record, and everything to MLflow."""
+    def finish(
+        self, draft: Record, tracker: Tracker, stages: tuple[Stage, ...], trail: Trail
+    ) -> RecordedPipeline:
+        """Write the parent record, which names those of the stages, to the log, and everything to MLflow."""
         self._settle_byte_code()
         record = self._parent(draft, stages)
         identity = self.records.write(record)
         note_own(identity)
         tracked = self._track(identity, record, tracker)
+        trail.finish(identity, record, TrackedRuns(), self.emit)
         if self.interrupted:
             raise KeyboardInterrupt
         return RecordedPipeline(
