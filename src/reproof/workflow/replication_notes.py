@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from reproof.compare.statistics import FEWEST
 from reproof.model.record import Record
 from reproof.model.replication import Arm, ReplicationPlan
 from reproof.store.replications import ReplicationStore
@@ -18,7 +19,28 @@ def notes_of(
 ) -> tuple[str, ...]:
     """Lines for people, the most important first."""
     lines = [line for arm, record in zip(arms, records, strict=True) for line in _constant(arm, record, plan)]
+    lines += [line for arm in arms for line in _extreme(arm, plan)]
     return tuple(dict.fromkeys([*lines, *_other_plans(plan, store)]))
+
+
+def _extreme(arm: Arm, plan: ReplicationPlan) -> Iterator[str]:
+    """Recorded values beyond those of all runs: not impossible, and still not what to quote."""
+    beyond = [
+        spread.metric
+        for spread in arm.spreads
+        if spread.percentile in (0, 100) and not spread.constant and len(spread.values) >= FEWEST
+    ]
+    if beyond:
+        who = f"{arm.label}: " if len(plan.records) > 1 else ""
+        yield (
+            f"{who}the recorded run lies beyond all others in {_names(beyond)}: "
+            "quote the mean and its interval rather than the recorded value"
+        )
+
+
+def _names(metrics: Sequence[str]) -> str:
+    more = f" and {len(metrics) - _SHOWN} more" if len(metrics) > _SHOWN else ""
+    return ", ".join(f"`{name}`" for name in metrics[:_SHOWN]) + more
 
 
 def _constant(arm: Arm, record: Record, plan: ReplicationPlan) -> Iterator[str]:
@@ -29,9 +51,7 @@ def _constant(arm: Arm, record: Record, plan: ReplicationPlan) -> Iterator[str]:
         return
     who = f"{arm.label}: " if len(plan.records) > 1 else ""
     if len(constant) < len(judged):
-        names = ", ".join(f"`{name}`" for name in constant[:_SHOWN])
-        more = f" and {len(constant) - _SHOWN} more" if len(constant) > _SHOWN else ""
-        yield f"{who}the seed does not reach {names}{more}: the same with every seed"
+        yield f"{who}the seed does not reach {_names(constant)}: the same with every seed"
         return
     yield f"{who}the seed does not reach the model: every metric is the same with all {len(plan.seeds)} seeds"
     fixed = [draw for draw in record.randomness.seeded if draw.where]
