@@ -253,6 +253,19 @@ def test_needs_of_the_standard_library_and_of_packages_are_passed_over(some_plac
     assert draws(some_place.run(f"if __name__ == '__main__':\n exec({code!r})").lines) == ()
 
 
+def test_a_program_of_a_package_that_imports_another(some_place: Any) -> None:
+    (some_place.site_packages / "defaults.py").write_text("import random\n_own = random.Random()\n")
+    (some_place.site_packages / "tool.py").write_text(
+        "import defaults, random\ndef main(): random.Random()\n"
+    )
+    (some_place.site_packages / "run_tool.py").write_text("import tool\ntool.main()\n")
+    told = some_place.run(
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'run_tool'], check=True)"
+    )
+    (draw,) = draws(told.lines)
+    assert (draw.what, draw.package, draw.control) == ("random.Random()", "tool", "uncontrolled")
+
+
 # What is controlled
 
 

@@ -102,7 +102,7 @@ class Seen:
             elif nearest and not lines.is_ours(frame):
                 self.standard.append((str(frame.f_globals.get("__name__", "")), frame.f_code.co_name))
             frame = frame.f_back
-        self.importing = False
+        # A program that is a package's own, or a worker whose task is.
         self.where, self.inside = self.inside, ""
         self.function = self.where.rpartition(":")[0]
 
@@ -302,6 +302,21 @@ def _turned_harmless(site):
             return False
     site.control, site.by = HARMLESS, "names of files that were removed again"
     return True
+
+
+def line_of(frame):
+    """The line of source that a frame is at; empty where it cannot be read."""
+    watch.quiet.add(get_ident())
+    try:
+        with open(frame.f_code.co_filename, encoding="utf-8", errors="replace") as file:
+            for number, text in enumerate(file, 1):
+                if number == frame.f_lineno:
+                    return text
+    except (OSError, ValueError):
+        pass
+    finally:
+        watch.quiet.discard(get_ident())
+    return ""
 
 
 def _package(name):

@@ -13,7 +13,6 @@ from time import monotonic
 import _reproof_entropy as entropy
 import _reproof_lines as lines
 import _reproof_random as randomness
-import _reproof_watch as watch
 
 _MAKERS = (
     "default_rng",
@@ -138,20 +137,6 @@ def _maker(frame):
 def _find_maker(frame):
     names = [name for name in _MAKERS if frame is not None and name in frame.f_code.co_names]
     if len(names) > 1:
-        text = _line_of(frame)
+        text = entropy.line_of(frame)
         names = sorted([name for name in names if name + "(" in text], key=text.find)
     return names[0] + "()" if names else "generator"
-
-
-def _line_of(frame):
-    watch.quiet.add(get_ident())
-    try:
-        with open(frame.f_code.co_filename, encoding="utf-8", errors="replace") as file:
-            for number, text in enumerate(file, 1):
-                if number == frame.f_lineno:
-                    return text
-    except (OSError, ValueError):
-        pass
-    finally:
-        watch.quiet.discard(get_ident())
-    return ""

@@ -6,10 +6,9 @@ id; or by the line that seeds, which says so itself.
 
 import os
 import time
-from _thread import get_ident
 
+import _reproof_entropy as entropy
 import _reproof_lines as lines
-import _reproof_watch as watch
 
 _MODULUS = 2**32  # what people reduce seeds by, for NumPy takes no larger ones
 _SMALL = 100_000  # numbers that people write by hand
@@ -86,7 +85,7 @@ def _is_near(number, clock, slack):
 def _by_line(frame):
     while frame is not None and lines.kind_of(frame) != lines.USER:
         frame = frame.f_back
-    text = _line_of(frame) if frame is not None else ""
+    text = entropy.line_of(frame).partition("#")[0] if frame is not None else ""
     for word, origin in _WORDS:
         if word in text:
             return origin
@@ -98,17 +97,3 @@ def _by_line(frame):
 
 def _hashes_repeat():
     return os.environ.get("PYTHONHASHSEED", "random").isdigit()
-
-
-def _line_of(frame):
-    watch.quiet.add(get_ident())
-    try:
-        with open(frame.f_code.co_filename, encoding="utf-8", errors="replace") as file:
-            for number, text in enumerate(file, 1):
-                if number == frame.f_lineno:
-                    return text.partition("#")[0]
-    except (OSError, ValueError):
-        pass
-    finally:
-        watch.quiet.discard(get_ident())
-    return ""
