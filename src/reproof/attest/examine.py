@@ -60,7 +60,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def nonce(self) -> str:
         """The run that it is about, while there is no record; empty for entries about a record."""
         if self.kind == "finished":
-            return str(_dig(self.facts, "runDetails", "metadata", "invocationId") or "")
+            return str(dig(self.facts, "runDetails", "metadata", "invocationId") or "")
         return str(self.facts.get("nonce", ""))
 
     @property
@@ -79,7 +79,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tracked(self) -> TrackedRuns:
         """Where the run is in MLflow."""
-        value = _dig(self.facts, "buildDefinition", "internalParameters", "mlflow")
+        value = dig(self.facts, "buildDefinition", "internalParameters", "mlflow")
         try:
             return msgspec.convert(value or {}, TrackedRuns)
         except msgspec.ValidationError:
@@ -88,7 +88,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def shown(self) -> LogEntry:
         """The entry for people."""
         said = {
-            "finished": _dig(self.facts, "reproof_result", "state"),
+            "finished": dig(self.facts, "reproof_result", "state"),
             "verdict": self.facts.get("result"),
             "signature": self.facts.get("reason"),
             "opened": self.facts.get("project"),
@@ -301,7 +301,7 @@ class _Examination:
             )
 
 
-def _dig(value: Any, *names: str) -> Any:
+def dig(value: Any, *names: str) -> Any:
     """A value deep in a document of unknown form; None where it is not there."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None

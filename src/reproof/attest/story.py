@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from reproof.attest.examine import Entry
+from reproof.attest.examine import Entry, dig
 from reproof.model.audit import AuditFinding
 
 #: Between the beginning of a record, or of its command, and the entry: what is read and written meanwhile.
@@ -53,7 +53,7 @@ def _again(before: Entry, entry: Entry) -> AuditFinding:
 
 
 def _times(start: Entry, entry: Entry) -> Iterator[AuditFinding]:
-    began = str(entry.facts.get("runDetails", {}).get("metadata", {}).get("startedOn", ""))
+    began = str(dig(entry.facts, "runDetails", "metadata", "startedOn") or "")
     moments = [_moment(text) for text in (start.signer.time, began, entry.signer.time)]
     sound = [moment for moment in moments if moment is not None]
     if len(sound) < len(moments) or not sound[0] - _SLACK <= sound[1] <= sound[2] + _SLACK:
@@ -66,9 +66,10 @@ def _times(start: Entry, entry: Entry) -> Iterator[AuditFinding]:
 
 def _moment(text: str) -> dt.datetime | None:
     try:
-        return dt.datetime.fromisoformat(text)
+        found = dt.datetime.fromisoformat(text)
     except ValueError:
         return None
+    return found if found.tzinfo is not None else None
 
 
 def _unfinished(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
