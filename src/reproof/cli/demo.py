@@ -25,22 +25,38 @@ NEXT = (
 )
 
 
+#: The same after a pipeline.
+PIPELINE_NEXT = (
+    ("reproof dag", "how each step came out"),
+    ("reproof verify --stage train", "one step alone, on the recorded inputs"),
+    (
+        "sed -i 's/repeats: 3/repeats: 5/' confs/pipeline/explanations.yaml && reproof run --pipeline",
+        "only the steps that depend on a changed setting run",
+    ),
+)
+
+
 @click.command("demo", short_help="the whole loop on a real project")
 @click.argument("directory", default="reproof-demo", type=click.Path(path_type=Path))
+@click.option(
+    "--pipeline", is_flag=True, help="every step of dvc.yaml, from the raw data to a promoted model"
+)
 @offline
 @isolation
 @shared
-def command(directory: Path, *, offline: bool, isolation: str, terminal: Terminal) -> int:
+def command(directory: Path, *, pipeline: bool, offline: bool, isolation: str, terminal: Terminal) -> int:
     """Write a bike-sharing project into DIRECTORY, train and record it, re-create the run, compare."""
     from reproof.report import render_verdict
     from reproof.workflow.demo import demo
     from reproof.workflow.verify import exit_status_of
 
     with terminal.console() as console:
-        verdict, record = demo(directory, console.emit, offline=offline, isolation=isolation)
+        verdict, record = demo(
+            directory, console.emit, offline=offline, isolation=isolation, pipeline=pipeline
+        )
     click.echo(render_verdict(verdict, record, "text", **terminal.look(None)))
     click.echo(f"Next, after `cd {directory}`:")
-    for words, purpose in NEXT:
+    for words, purpose in PIPELINE_NEXT if pipeline else NEXT:
         click.echo(f"  {words.replace('reproof ', f'{_program()} ')}\n      {purpose}")
     return exit_status_of(verdict)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from reproof.base.digesting import digest_bytes, digest_file, digest_files
 from reproof.base.files import copy_private
 from reproof.errors import MaterialError, StoreError
-from reproof.model.dvc import DvcMember
+from reproof.model.dvc import DvcMember, HashName
 from reproof.model.manifest import Manifest
 from reproof.store.manifest import Digesting, describe_folder
 
@@ -64,6 +64,16 @@ def measure(
         raise MaterialError(f"cannot read `{path}`: {found.strerror}") from found
     executable = bool(status.st_mode & stat.S_IXUSR)
     return DvcContent(md5=found["md5"], size=status.st_size, executable=executable)
+
+
+def measure_as(path: Path, hash_name: HashName) -> DvcContent | None:
+    """What DVC calls a file or folder whose files it names by `hash_name`; see :func:`measure`."""
+
+    def as_named(paths: Iterable[str], algorithms: Iterable[str]) -> Iterator[dict[str, str] | OSError]:
+        for found in digest_files(paths, (*algorithms, hash_name)):
+            yield found if isinstance(found, OSError) else {**found, "md5": found[hash_name]}
+
+    return measure(path, digesting=as_named)
 
 
 def _measure_folder(path: Path, digesting: Digesting, ignored: Callable[[str], bool]) -> DvcContent:

@@ -12,12 +12,19 @@ from reproof.examples.bikes import write_project
 from reproof.model.event import Emit, Event, silent
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
-from reproof.workflow.run import RunOptions, run
+from reproof.workflow.begin import RunOptions
+from reproof.workflow.pipeline.run import PipelineOptions, RecordedPipeline, run_pipeline
+from reproof.workflow.run import RecordedRun, run
 from reproof.workflow.verify import VerifyOptions, verify
 
 
 def demo(
-    directory: Path, emit: Emit = silent, *, offline: bool = False, isolation: str = "auto"
+    directory: Path,
+    emit: Emit = silent,
+    *,
+    offline: bool = False,
+    isolation: str = "auto",
+    pipeline: bool = False,
 ) -> tuple[Verdict, Record]:
     """Write the bikes project into `directory` and take it through the whole loop.
 
@@ -26,6 +33,7 @@ def demo(
         emit: Told about the work.
         offline: Take packages from the cache alone.
         isolation: As for `verify`.
+        pipeline: Run every step from the raw data to a promoted model, not the training alone.
 
     Raises:
         UsageError: `directory` has something in it; nothing was changed.
@@ -34,20 +42,33 @@ def demo(
     emit(Event(kind="note", subject="demo", message=f"writing the bikes project into `{directory}`"))
     write_project(directory)
     with _without_tracking():
-        recorded = run(
-            RunOptions(
-                uri=str(directory),
-                parameters={"conf_file": "confs/training.yaml"},
-                experiment="bikes",
-                run_name="Training",
-                offline=offline,
-            ),
-            emit,
+        recorded = (
+            _run_pipeline(directory, emit, offline=offline)
+            if pipeline
+            else _run(directory, emit, offline=offline)
         )
         for line in recorded.summary():
             emit(Event(kind="note", subject="demo", message=line))
         path = recorded.folder / "records" / f"{recorded.id}.json"
         return verify(path, VerifyOptions(isolation=isolation, offline=offline), emit)
+
+
+def _run(directory: Path, emit: Emit, *, offline: bool) -> RecordedRun:
+    options = RunOptions(
+        uri=str(directory),
+        parameters={"conf_file": "confs/training.yaml"},
+        experiment="bikes",
+        run_name="Training",
+        offline=offline,
+    )
+    return run(options, emit)
+
+
+def _run_pipeline(directory: Path, emit: Emit, *, offline: bool) -> RecordedPipeline:
+    recorded = run_pipeline(PipelineOptions(uri=str(directory), experiment="bikes", offline=offline), emit)
+    if recorded.problem is not None:
+        raise recorded.problem
+    return recorded
 
 
 def _require_empty(directory: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from reproof.base.digesting import digest_file
+from reproof.errors import MaterialError
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event
@@ -20,6 +21,7 @@ from reproof.model.record import Record
 from reproof.model.stages import StageLink, StageState
 from reproof.model.verdict import Stability
 from reproof.store.directory import DirectoryStore
+from reproof.store.dvc_put import measure_as
 from reproof.store.records import Found
 from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.pipeline.places import put_outs, remove_outs
@@ -150,11 +152,14 @@ class Chain:
 
     def _is_here(self, material: Artifact) -> bool:
         algorithm = next(iter(material.digests), "blake3")
+        place = self._room.top / material.name
         try:
-            found = digest_file(self._room.top / material.name, (algorithm,))
-        except OSError:
+            if material.kind == "directory":  # of a claim: DVC's id is all that is known of it
+                content = measure_as(place, "md5" if algorithm == "md5" else "md5-dos2unix")
+                return content is not None and content.md5 == material.digests[algorithm]
+            return digest_file(place, (algorithm,))[algorithm] == material.digests.get(algorithm)
+        except (OSError, MaterialError):
             return False
-        return found[algorithm] == material.digests.get(algorithm)
 
     def _has_inputs(self, record: Record) -> bool:
         """Whether the recorded products that a stage read were kept."""

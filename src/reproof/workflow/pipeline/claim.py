@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from reproof.base.digesting import digest_file, digest_files
+from reproof.base.digesting import digest_file
 from reproof.errors import ProjectError, ReproofError
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Difference, Outcome
@@ -22,7 +22,7 @@ from reproof.project.dvc_graph import Pipeline
 from reproof.project.dvc_lock import LockedContent, LockedStage, lock_of, read_lock
 from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_cache import DvcSources, restore
-from reproof.store.dvc_put import measure
+from reproof.store.dvc_put import measure_as
 from reproof.workflow.judge import Judgement
 from reproof.workflow.pipeline.one_stage import project_section
 
@@ -220,11 +220,7 @@ def measure_as_claimed(top: Path, claim: Claim, record: Record) -> Record:
 
 
 def _measured(top: Path, entry: DvcEntry, bare: Artifact) -> list[Artifact]:
-    def as_named(paths: Iterable[str], algorithms: Iterable[str]) -> Iterator[dict[str, str] | OSError]:
-        for found in digest_files(paths, (*algorithms, entry.hash_name)):
-            yield found if isinstance(found, OSError) else {**found, "md5": found[entry.hash_name]}
-
-    content = measure(top / entry.path, digesting=as_named)
+    content = measure_as(top / entry.path, entry.hash_name)
     if content is None:
         return []
     return [msgspec.structs.replace(bare, digests={entry.hash_name: content.md5}, size=content.size)]

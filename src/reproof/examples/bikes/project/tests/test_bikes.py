@@ -12,7 +12,7 @@ from bikes.metrics import importances, measure, rmse_by_trees
 from bikes.pipeline import make_pipeline
 from bikes.settings import Forest, Split, read_settings
 
-CONFS = sorted((Path(__file__).parent.parent / "confs").glob("*.yaml"))
+CONFS = sorted((Path(__file__).parent.parent / "confs").rglob("*.yaml"))
 FOREST = Forest(n_estimators=7, max_depth=3, min_samples_leaf=1, max_features=1.0, random_state=1)
 
 
@@ -24,7 +24,7 @@ def table() -> pd.DataFrame:
     return pd.DataFrame({**names, **numbers, TARGET: draw.random(60)})
 
 
-@pytest.mark.parametrize("path", CONFS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_each_settings_file_can_be_read(path: Path) -> None:
     assert read_settings(path).step == path.stem
 

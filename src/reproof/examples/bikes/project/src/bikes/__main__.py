@@ -2,18 +2,11 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
-from bikes import evaluations, inference, training, tuning
 from bikes.errors import BikesError
 from bikes.settings import read_settings
-
-STEPS = {
-    "training": training.run,
-    "tuning": tuning.run,
-    "evaluations": evaluations.run,
-    "inference": inference.run,
-}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     conf_file = parser.parse_args(arguments).conf_file
     try:
         settings = read_settings(conf_file)
-        STEPS[settings.step](settings)
+        # Of the steps only the one that is run is imported: no other can change its result.
+        import_module(f"bikes.{settings.step}").run(settings)
     except BikesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ import pandas as pd
 from bikes import tracking
 from bikes.data import FEATURES, TARGET, as_dataset, read_table, split_table
 from bikes.metrics import measure
+from bikes.results import write_results
 from bikes.settings import Evaluations, flat
 
 
@@ -22,6 +23,8 @@ def run(settings: Evaluations) -> None:
         mlflow.log_metrics({f"test_{metric}": value for metric, value in errors.items()})
         groups = {column: _by_value(test, column) for column in settings.groups}
         mlflow.log_dict(groups, "groups.json")
+        if settings.output is not None:
+            write_results(settings.output, {**errors, "groups": groups})
     print(f" test: RMSE {errors['rmse']:.2f} bikes per hour, R2 {errors['r2']:.4f}")
 
 

@@ -60,13 +60,23 @@ class Search(Strict):
     space: Space
 
 
+class Preparation(Strict):
+    """Check the table and keep what the other steps need of it."""
+
+    step: Literal["preparation"]
+    data: Data
+    output: Path
+
+
 class Training(Strict):
-    """Fit one forest and log it."""
+    """Fit one forest and log it; with the settings in the file `best` on top, if one is named."""
 
     step: Literal["training"]
     data: Data
     split: Split
     forest: Forest
+    best: Path | None = None
+    output: Path | None = None
 
 
 class Tuning(Strict):
@@ -77,6 +87,7 @@ class Tuning(Strict):
     split: Split
     forest: Forest
     search: Search
+    output: Path | None = None
 
 
 class Evaluations(Strict):
@@ -87,6 +98,32 @@ class Evaluations(Strict):
     data: Data
     split: Split
     groups: tuple[Literal["season", "hr", "workingday", "weathersit"], ...]
+    output: Path | None = None
+
+
+class Explanations(Strict):
+    """Say which features a model relies on: how much worse it is when one of them is shuffled."""
+
+    step: Literal["explanations"]
+    model: str
+    data: Data
+    split: Split
+    repeats: Count
+    seed: Seed
+    output: Path
+    plot: Path
+
+
+class Promotion(Strict):
+    """Give a model that is good enough an alias in the registry."""
+
+    step: Literal["promotion"]
+    model: str
+    evaluation: Path
+    highest_rmse: Annotated[float, Field(gt=0)]
+    name: str
+    alias: str
+    output: Path
 
 
 class Inference(Strict):
@@ -98,10 +135,11 @@ class Inference(Strict):
     output: Path
 
 
-Settings = Annotated[Training | Tuning | Evaluations | Inference, Field(discriminator="step")]
+Step = Preparation | Training | Tuning | Evaluations | Explanations | Inference | Promotion
+Settings = Annotated[Step, Field(discriminator="step")]
 
 
-def read_settings(path: Path) -> Training | Tuning | Evaluations | Inference:
+def read_settings(path: Path) -> Step:
     """Read and check a settings file.
 
     Raises:

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 from importlib.metadata import version
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -46,6 +48,34 @@ def log_model(pipeline: Pipeline, features: pd.DataFrame) -> None:
         signature=infer_signature(example, pipeline.predict(example)),
         input_example=example,
         pip_requirements=[f"{name}=={version(name)}" for name in _NEEDED],
+    )
+
+
+def save_model(pipeline: Pipeline, folder: Path) -> None:
+    """Write a fitted pipeline into a folder, in place of what is there, for `load_model`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
+    mlflow.sklearn.save_model(
+        pipeline,
+        path=str(folder),
+        serialization_format="cloudpickle",
+        pip_requirements=[f"{name}=={version(name)}" for name in _NEEDED],
+    )
+
+
+def register_model(pipeline: Pipeline, features: list[str], name: str, alias: str) -> None:
+    """Log a fitted pipeline as a new version of the registered model `name`, known by `alias`."""
+    logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
+    logged = mlflow.sklearn.log_model(
+        pipeline,
+        name="model",
+        serialization_format="cloudpickle",
+        metadata={"features": ",".join(features)},
+        pip_requirements=[f"{each}=={version(each)}" for each in _NEEDED],
+        registered_model_name=name,
+    )
+    mlflow.MlflowClient().set_registered_model_alias(
+        name, alias, str(logged.registered_model_version)
     )
 
 

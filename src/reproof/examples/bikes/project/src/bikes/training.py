@@ -8,7 +8,8 @@ from bikes import tracking
 from bikes.data import FEATURES, TARGET, as_dataset, read_table, split_table
 from bikes.metrics import importances, measure, rmse_by_trees
 from bikes.pipeline import make_pipeline
-from bikes.settings import Training, flat
+from bikes.results import read_results
+from bikes.settings import Forest, Training, flat
 
 
 def run(settings: Training) -> None:
@@ -16,6 +17,7 @@ def run(settings: Training) -> None:
     table = read_table(settings.data.path)
     train, test = split_table(table, settings.split)
     with tracking.start(settings.step):
+        settings = _with_best(settings)
         mlflow.log_params(flat(settings, "data", "split", "forest"))
         mlflow.log_input(as_dataset(table, settings.data.path), context=settings.step)
         pipeline = make_pipeline(settings.forest)
@@ -23,6 +25,17 @@ def run(settings: Training) -> None:
         predicted = _log_metrics(pipeline, train, test)
         _log_artifacts(pipeline, test, predicted)
         tracking.log_model(pipeline, train[list(FEATURES)])
+        if settings.output is not None:
+            tracking.save_model(pipeline, settings.output)
+
+
+def _with_best(settings: Training) -> Training:
+    """The settings, with what tuning found on top."""
+    if settings.best is None:
+        return settings
+    found = read_results(settings.best)["forest"]
+    forest = Forest.model_validate({**settings.forest.model_dump(), **found})
+    return settings.model_copy(update={"forest": forest})
 
 
 def _log_metrics(pipeline: Pipeline, train: pd.DataFrame, test: pd.DataFrame) -> pd.Series:

@@ -12,6 +12,7 @@ from bikes import tracking
 from bikes.data import FEATURES, TARGET, as_dataset, read_table, split_table
 from bikes.metrics import measure
 from bikes.pipeline import make_pipeline
+from bikes.results import write_results
 from bikes.settings import Forest, Tuning, flat
 
 
@@ -34,6 +35,10 @@ def run(settings: Tuning) -> None:
                 best_rmse, best = rmse, chosen
         mlflow.log_metric("best_rmse", best_rmse)
         mlflow.log_params({f"best.{name}": value for name, value in sorted(best.items())})
+        if settings.output is not None:
+            write_results(
+                settings.output, {"rmse": best_rmse, "forest": dict(sorted(best.items()))}
+            )
     print(f"best: RMSE {best_rmse:.2f} bikes per hour with {dict(sorted(best.items()))}")
 
 
