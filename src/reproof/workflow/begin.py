@@ -105,7 +105,7 @@ def begin(options: RunOptions, prepared: Prepared, scratch: Path, emit: Emit) ->
         draft=draft,
         provision=provision,
         tracker=tracker,
-        setup=msgspec.structs.replace(setup, profile_variables=added),
+        setup=msgspec.structs.replace(setup, recipe=setup.recipe.with_env(added), profile_variables=added),
     )
 
 

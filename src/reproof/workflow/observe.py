@@ -209,12 +209,11 @@ def _variables(setup: Setup) -> dict[str, str | None]:
 
 
 def _result_variables(setup: Setup) -> dict[str, str]:
-    """What reproof sets and results may depend on, so that it is recorded.
-
-    The hash seed can only be set before an interpreter starts; it has 32 bits.
-    """
+    """What reproof sets and results may depend on. The hash seed has 32 bits, and must be set before a start."""
     seed = {} if setup.seed is None else {"PYTHONHASHSEED": str(setup.seed % 2**32)}
-    return {**setup.profile_variables, **seed}
+    # A re-run that varies one of the profile's variables has said so in its recipe.
+    profile = {name: setup.recipe.env.get(name, value) for name, value in setup.profile_variables.items()}
+    return {**profile, **seed}
 
 
 def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:

@@ -262,9 +262,10 @@ def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:
     """How the recorded recipe is carried out in the room."""
     plan, folder, record = room.plan, room.folder, room.plan.record
     naming = _naming(plan, folder, room.provision, scratch)
+    recipe = _recipe(room, naming)
     patience = PATIENCE if plan.timeout is None and plan.trust == "none" else plan.timeout
     setup = Setup(
-        recipe=_recipe(room, naming),
+        recipe=recipe,
         naming=naming,
         scratch=scratch,
         store=room.store,
@@ -273,7 +274,10 @@ def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:
         origins=origins_again(record, declared_materials(plan.settings, _project(plan, folder), naming)),
         seed=record.randomness.seed,
         profile=record.randomness.profile,
-        profile_variables=record.randomness.variables,
+        # Those that the room lets in at all: a record may be a stranger's.
+        profile_variables={
+            name: recipe.env[name] for name in record.randomness.variables if name in recipe.env
+        },
         entropy=record.randomness.entropy,
         tracking=tracking,
         max_kept_bytes=plan.settings.max_kept_bytes,

@@ -33,6 +33,9 @@ from reproof.workflow.trust import note_own
 __all__ = ["RecordedRun", "RunOptions", "complete", "now", "run"]
 
 
+_OP_DETERMINISM = "tensorflow.config.experimental.enable_op_determinism"
+
+
 class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run that was recorded.
 
@@ -183,6 +186,13 @@ def complete(draft: Record, evidence: Evidence, variables_too: tuple[str, ...] =
 
 
 def _problem(evidence: Evidence) -> Iterator[str]:
+    strict = {("torch.use_deterministic_algorithms", "error"), (_OP_DETERMINISM, "True")}
+    asked = {(each.what, each.asked) for each in evidence.randomness.readings if not each.where}
+    if evidence.execution.status not in (0, None) and strict & asked:
+        yield (
+            f"the profile `{evidence.randomness.profile}` lets operations that cannot repeat raise an error; "
+            "if that is why the command failed, pass `--determinism off`"
+        )
     if evidence.execution.problem is not None:
         yield f"the command could not be started: {evidence.execution.problem}"
     if evidence.execution.timed_out:
