@@ -113,7 +113,11 @@ def _facts(report: BuildReport) -> Iterable[tuple[str, str]]:
     tools = info.tools
     locked = f", locked by {tools.locked_by}" if tools.locked_by else ", not locked by the project"
     count = sum(1 for line in tools.requirements.splitlines() if line[:1].isalnum())
-    yield "backend", f"{plain(tools.backend)}: {count_text(count, 'distribution')}{locked if count else ''}"
+    if tools.python:
+        yield (
+            "backend",
+            f"{plain(tools.backend)}: {count_text(count, 'distribution')}{locked if count else ''}",
+        )
     programs = ", ".join(f"{name} {version}" for name, version in tools.programs.items())
     yield (
         "tools",
