@@ -140,7 +140,7 @@ def test_what_mlproject_asks_for_and_cannot_be_had(
     assert complaint in result.err.splitlines()[-3:][0] + result.err
 
 
-def test_the_rooms_of_a_uv_environment_too(make_project: Callable[..., Project]) -> None:
+def test_the_rooms_of_a_uv_environment_too(make_project: Callable[..., Project], tmp_path: Path) -> None:
     """`--isolation docker` for a run that was recorded outside of containers."""
     probe = (
         "import json, os, socket\n"
@@ -154,8 +154,27 @@ def test_the_rooms_of_a_uv_environment_too(make_project: Callable[..., Project])
         "print(json.dumps([network(), writes('/usr/x'), writes(os.path.join(os.environ.get('TMPDIR', '/tmp'), 'own'))]))\n"
     )
     project = make_project({"train.py": probe, "requirements.txt": "# none\n", ".gitignore": "model.json\n"})
+    project.env["TMPDIR"] = str(tmp_path)
     project.reproof("run", ".", "-e", "train.py", expect=0)
     verdict = project.verify("--isolation", "docker", "--keep", expect=0)
     assert verdict["word"] == "reproduced"
     out = json.loads((Path(verdict["room"]) / "run-1/logs/stdout").read_text())
     assert out == ["True", False, True]
+
+
+def test_an_image_that_is_generated_for_the_lock(make_project: Callable[..., Project], base: str) -> None:
+    """By hash, on a base that the settings name; the record has no other way to its packages than the image."""
+    project = make_project(
+        {
+            "train.py": "import iniconfig, sys\nopen('model.json', 'w').write(sys.prefix)\n",
+            "requirements.txt": "iniconfig==2.0.0\n",
+            "MLproject": "name: g\nentry_points:\n  main:\n    command: 'python train.py'\n",
+            "pyproject.toml": f'[tool.reproof.environment]\nbase-image = "{base}"\n',
+            ".gitignore": "model.json\n",
+        }
+    )
+    project.reproof("run", ".", "--env-manager", "docker", expect=0)
+    assert (project.folder / "model.json").read_text() == "/opt/environment"
+    names = {item["name"]: item["version"] for item in project.record()["environment"]["distributions"]}
+    assert names["iniconfig"] == "2.0.0"
+    assert project.verify(expect=0)["word"] == "reproduced"

@@ -6,6 +6,7 @@ Building uses the engine's own builder; nothing of an image is unpacked here.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -170,6 +171,8 @@ def build_from_lock(text: str, lock: str, emit: Emit) -> Image:
         folder.mkdir()
         (folder / "requirements.lock").write_text(lock, "utf-8")
         shutil.copy(find_uv(), folder / "uv")
+        trusted = Path(os.environ.get("SSL_CERT_FILE") or os.devnull)
+        (folder / "certificates.pem").write_bytes(trusted.read_bytes() if trusted.exists() else b"")
         return build(folder, text, emit)
 
 
@@ -180,18 +183,19 @@ def generated_dockerfile(base: str, lock: str) -> str:
         base: An image with a Python, by digest: ``python:3.11-slim@sha256:...``.
         lock: Text of the requirements; what it needs from the project's folder cannot be in an image.
 
-    The build context holds the lock as ``requirements.lock`` and the program ``uv``.
+    The build context holds the lock as ``requirements.lock``, the program ``uv``, and ``certificates.pem``: the
+    authorities that this machine trusts where it names them (SSL_CERT_FILE), else nothing.
     """
     mark = hashlib.sha256(lock.encode()).hexdigest()
     return (
         f"FROM {base}\n"
         f'LABEL reproof.lock="sha256:{mark}"\n'
         "ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never UV_NO_INSTALLER_METADATA=1\n"
-        "COPY uv /usr/local/bin/uv\n"
-        "COPY requirements.lock /opt/requirements.lock\n"
-        f"RUN uv venv {ENVIRONMENT} \\\n"
-        f" && uv pip install --python {ENVIRONMENT}/bin/python --no-deps --require-hashes \\\n"
-        "    --requirements /opt/requirements.lock\n"
+        "COPY uv certificates.pem requirements.lock /opt/build/\n"
+        "RUN if [ -s /opt/build/certificates.pem ]; then export SSL_CERT_FILE=/opt/build/certificates.pem; fi \\\n"
+        f" && /opt/build/uv venv {ENVIRONMENT} \\\n"
+        f" && /opt/build/uv pip install --python {ENVIRONMENT}/bin/python --no-deps --require-hashes \\\n"
+        "    --requirements /opt/build/requirements.lock\n"
         f"ENV PATH={ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin VIRTUAL_ENV={ENVIRONMENT}\n"
         "USER 1000:1000\n"
     )
