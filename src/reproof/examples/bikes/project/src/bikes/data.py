@@ -42,7 +42,8 @@ def read_table(path: Path, *, with_target: bool = True) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, usecols=columns, dtype=types)
     except OSError as error:
-        raise BikesError(f"cannot read `{path}`: {error.strerror} (try `dvc pull {path}`)") from error
+        hint = f"try `dvc pull {path}`"
+        raise BikesError(f"cannot read `{path}`: {error.strerror} ({hint})") from error
     except ValueError as error:
         raise BikesError(f"`{path}` cannot be used: {error}") from error
     if table.isna().any(axis=None):
