@@ -8,7 +8,7 @@ permissions the exec bit alone counts, as in Git: the others are the user's umas
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +19,8 @@ from reproof.model.dvc import path_problem
 
 #: First line of the canonical form.
 FORMAT = '{"format":"reproof/manifest/1"}\n'
+
+_PIECE = 1024  # rows
 
 RowKind = Literal["file", "symlink", "directory"]
 
@@ -68,7 +70,13 @@ class Manifest(msgspec.Struct, frozen=True):
 
     def canonical(self) -> bytes:
         """The bytes whose BLAKE3 is the identity of the folder."""
-        return (FORMAT + "".join(map(_line, self.rows))).encode("ascii")
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same bytes, piece by piece: of many files they are much."""
+        yield FORMAT.encode("ascii")
+        for start in range(0, len(self.rows), _PIECE):
+            yield "".join(map(_line, self.rows[start : start + _PIECE])).encode("ascii")
 
     def dvc_list(self) -> bytes | None:
         """The list of files that DVC makes of this folder: its MD5 and ``.dir`` is DVC's id.
@@ -84,7 +92,15 @@ class Manifest(msgspec.Struct, frozen=True):
 
 def make_manifest(rows: Iterable[Row]) -> Manifest:
     """A manifest of `rows`, which may come in any order."""
-    return Manifest(tuple(sorted(rows, key=_path_bytes)))
+    found = list(rows)
+    try:
+        # Texts are in the order of their bytes, but for lone surrogates, and need no second list of them.
+        for row in found:
+            row.path.encode("utf-8")
+        found.sort(key=_path)
+    except UnicodeEncodeError:
+        found.sort(key=_path_bytes)
+    return Manifest(tuple(found))
 
 
 def read_manifest(data: bytes, where: str) -> Manifest:
@@ -162,6 +178,10 @@ def _file_row(found: dict[str, Any], where: str) -> Row:
     if not is_valid or len(str(blake3)) != LENGTHS["blake3"] or not _HEX.issuperset(str(blake3)):
         raise _refused(where, f"size, mode or digest of `{_shown(found['path'])}` is wrong")
     return Row(found["path"], "file", int(str(size)), mode == "755", str(blake3))
+
+
+def _path(row: Row) -> str:
+    return row.path
 
 
 def _path_bytes(row: Row) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from reproof.base.digesting import digest_bytes, digest_files
+from reproof.base.digesting import digest_bytes, digest_files, new_digester
 from reproof.base.files import remove_tree
 from reproof.errors import MaterialError, StoreError
 from reproof.model.digest import Digest
@@ -57,7 +57,10 @@ def describe_folder(
 
 def identity(manifest: Manifest) -> Digest:
     """BLAKE3 of the canonical form: what the folder is known by."""
-    return Digest("blake3", digest_bytes(manifest.canonical())["blake3"])
+    digester = new_digester("blake3")
+    for piece in manifest.pieces():
+        digester.update(piece)
+    return Digest("blake3", digester.hexdigest())
 
 
 def dvc_id(manifest: Manifest) -> str | None:
