@@ -295,10 +295,6 @@ class RecordStore:
         run = (self.read_tracking(identity) or {}).get("run_id")
         return run if isinstance(run, str) else None
 
-    def verdict_places(self, identity: str) -> tuple[Path, ...]:
-        """The files of the verdicts on a record, oldest first."""
-        return tuple(place for _, place in sorted(self._verdict_files(identity)))
-
     def _verdict_files(self, identity: str) -> Iterator[tuple[int, Path]]:
         for place in self._records.glob(f"{identity}.verdict-*.json"):
             number = place.name.removeprefix(f"{identity}.verdict-").removesuffix(".json")

@@ -158,18 +158,17 @@ def _records(own: Path, entries: Sequence[Entry]) -> tuple[dict[str, Record], li
     found: dict[str, Record] = {}
     findings: list[AuditFinding] = []
     for identity in sorted(wanted):
+        subject, place = f"record {identity[:12]}", own / "records" / f"{identity}.json"
+        if not place.is_file():
+            gone = f"`{place.name}` is not in `{FOLDER}/records`"
+            findings.append(
+                AuditFinding(name="record-gone", severity="warning", subject=subject, summary=gone)
+            )
+            continue
         try:
             found[identity] = store.read(identity).record
         except RecordError as error:
-            gone = not (own / "records" / f"{identity}.json").exists()
-            findings.append(
-                AuditFinding(
-                    name="record-gone" if gone else "record-changed",
-                    severity="warning" if gone else "error",
-                    subject=f"record {identity[:12]}",
-                    summary=error.message,
-                )
-            )
+            findings.append(AuditFinding(name="record-changed", subject=subject, summary=error.message))
     known = wanted.union(*map(_stages, found.values()))
     findings += [
         AuditFinding(
@@ -180,7 +179,7 @@ def _records(own: Path, entries: Sequence[Entry]) -> tuple[dict[str, Record], li
         for summary in store.list()
         if summary.id not in known and summary.created >= opened and summary.trouble is None
     ]
-    return found, [*findings, *_verdicts(store, entries, opened)]
+    return found, [*findings, *_verdicts(own / "records", entries, opened)]
 
 
 def _stages(record: Record) -> set[str]:
@@ -189,19 +188,19 @@ def _stages(record: Record) -> set[str]:
     return {link.record for link in links if link.record}
 
 
-def _verdicts(store: RecordStore, entries: Sequence[Entry], opened: str) -> Iterator[AuditFinding]:
+def _verdicts(folder: Path, entries: Sequence[Entry], opened: str) -> Iterator[AuditFinding]:
+    """Verdicts that are kept on records of the log, and that are not in it as they are."""
     known = {
         str(document.get("sha256"))
         for entry in entries
         if entry.kind == "verdict" and isinstance(document := entry.facts.get("document"), dict)
     }
-    for identity in sorted({entry.record for entry in entries if entry.kind == "finished"}):
-        for place in store.verdict_places(identity):
-            trouble = _verdict_trouble(place, known, opened)
-            if trouble is not None:
-                yield AuditFinding(
-                    name="verdict-unlogged", subject=f"record {identity[:12]}", summary=trouble
-                )
+    recorded = {entry.record for entry in entries if entry.kind == "finished"}
+    for place in sorted(folder.glob("*.verdict-*.json")) if folder.is_dir() else ():
+        identity = place.name.partition(".")[0]
+        trouble = _verdict_trouble(place, known, opened) if identity in recorded else None
+        if trouble is not None:
+            yield AuditFinding(name="verdict-unlogged", subject=f"record {identity[:12]}", summary=trouble)
 
 
 def _verdict_trouble(place: Path, known: set[str], opened: str) -> str | None:
