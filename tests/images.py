@@ -16,9 +16,9 @@ from reproof.base.files import locked
 EPOCH = "1700000000"
 
 #: Name of the base image in an engine.
-BASE = "reproof-test-base:1"
+BASE = "reproof-test-base:2"
 
-_PACKAGES = "python3-minimal,python3-distutils,ca-certificates"
+_PACKAGES = "python3-venv,python3-distutils,ca-certificates"
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
@@ -28,7 +28,7 @@ def base_archive() -> Path:
     It is kept in REPROOF_TEST_CACHE. Needs root and mmdebstrap.
     """
     cache = Path(os.environ.get("REPROOF_TEST_CACHE") or Path.home() / ".cache" / "reproof-tests")
-    archive = cache / "base-image-1.tar"
+    archive = cache / "base-image-2.tar"
     with locked(archive.with_name("base-image.lock")):
         if not archive.exists():
             part = archive.with_name(f"{archive.name}.part.tar")
