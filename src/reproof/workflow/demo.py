@@ -13,7 +13,8 @@ from reproof.model.event import Emit, Event, silent
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.workflow.begin import RunOptions
-from reproof.workflow.pipeline.run import PipelineOptions, RecordedPipeline, run_pipeline
+from reproof.workflow.pipeline.recorded import RecordedPipeline
+from reproof.workflow.pipeline.run import PipelineOptions, run_pipeline
 from reproof.workflow.run import RecordedRun, run
 from reproof.workflow.verify import VerifyOptions, verify
 

@@ -30,6 +30,7 @@ from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.observe import Evidence
 from reproof.workflow.pipeline.contents import Measuring, Reading, check_inputs, missing_out
 from reproof.workflow.pipeline.one_stage import Done, Keeper, Work, run_stage
+from reproof.workflow.pipeline.recorded import RecordedPipeline
 from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, why_run
 from reproof.workflow.pipeline.undeclared import describe_undeclared
 from reproof.workflow.prepare import Prepared, prepare
@@ -50,47 +51,6 @@ class PipelineOptions(RunOptions, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     jobs: int = 1
     force: bool = False
-
-
-class RecordedPipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a pipeline that was recorded.
-
-    Attributes:
-        id: Id of the parent record.
-        record: The parent record.
-        stages: The records of its stages, by address.
-        folder: The `.reproof` folder.
-        tracked: What came of writing it to MLflow.
-        notes: Lines worth telling at the end.
-        problem: Why a stage failed though its command did not.
-    """
-
-    id: str
-    record: Record
-    stages: dict[str, Record]
-    folder: Path
-    tracked: Tracked
-    notes: tuple[str, ...] = ()
-    problem: ReproofError | None = None
-
-    @property
-    def exit_status(self) -> int:
-        """That of the stage that failed, else 0."""
-        return self.record.byproducts.exit_status or 0
-
-    def summary(self) -> list[str]:
-        """What a user wants to know at the end, a line each."""
-        assert self.record.pipeline is not None
-        counts: dict[str, list[str]] = {}
-        for link in self.record.pipeline.stages:
-            counts.setdefault(link.state, []).append(link.address)
-        lines = [
-            f"  {link.address}: {link.state}{f', {link.reason}' if link.reason else ''}"
-            for link in self.record.pipeline.stages
-        ]
-        said = ", ".join(f"{len(names)} {state}" for state, names in counts.items())
-        head = f"recorded {self.id[:12]}: exit status {self.exit_status}, {self.record.byproducts.seconds:.1f} s; stages: {said}"
-        return [line for line in (head, *lines, self.tracked.summary(), *self.notes) if line]
 
 
 def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipeline:

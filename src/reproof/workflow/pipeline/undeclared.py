@@ -68,7 +68,9 @@ def _read(pipeline: Pipeline, stage: Stage, name: str) -> Undeclared:
 def _written(pipeline: Pipeline, stage: Stage, name: str) -> Undeclared:
     maker = pipeline.maker(name)
     other = maker.address if maker is not None and maker is not stage else None
-    return Undeclared(name=name, access="written", maker=other, line=_line(stage, name, "outs"))
+    alone = f"leave it to one of the two stages, {stage.where}"
+    line = _line(stage, name, "outs") if other is None else alone
+    return Undeclared(name=name, access="written", maker=other, line=line)
 
 
 def _line(stage: Stage, name: str, key: str) -> str:
