@@ -117,7 +117,7 @@ class _Look:
 
         try:
             # The list has the digest that names it: what follows from its content needs no other state.
-            packed = self.cache.recall(f"ids {entry.id}", lambda: b"", compute).decode()
+            packed = self.cache.recall(f"members {entry.id}", lambda: b"", compute).decode()
         except LookupError:
             return None
         return _Ids(entry.id, packed)
