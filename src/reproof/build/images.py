@@ -76,6 +76,10 @@ class Engine(Protocol):
         """Give the image a name."""
         ...
 
+    def discard(self, image: BuiltImage) -> None:
+        """Remove an image that has no name; one that cannot be removed stays."""
+        ...
+
 
 def choose_engine(name: str | None = None) -> Engine:
     """The engine called `name`, or the first that is here and can build reproducible images.
@@ -138,6 +142,10 @@ class Buildah:
         """See :class:`Engine`."""
         self._ask("tag", image.name, name)
 
+    def discard(self, image: BuiltImage) -> None:
+        """See :class:`Engine`."""
+        call([self._program, "rmi", image.name])
+
     def _ask(self, *words: str) -> bytes:
         done = call([self._program, *words])
         if not done.ok:
@@ -195,6 +203,9 @@ class BuildKit:
         loaded = done.text.strip().rpartition(" ")[2]
         if not done.ok or not call([self._program, "tag", loaded, name]).ok:
             raise ExecutionError("docker cannot load the image", details=[("said", done.complaint)])
+
+    def discard(self, image: BuiltImage) -> None:
+        """Nothing: the archive is removed with its folder."""
 
 
 def read_layout(folder: Path) -> tuple[str, tuple[str, ...]]:

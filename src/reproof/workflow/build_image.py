@@ -120,6 +120,9 @@ def build_image(options: ImageOptions, emit: Emit = silent) -> BuildReport:
         second = _build(plan, root / "2", emit, again=True)
         grade: Grade = "identical" if first == second else "different"
         difference, causes = (None, ()) if grade == "identical" else _explain(engine, (first, second), root)
+        if grade == "different":
+            for image in (first, second):
+                engine.discard(image)
         name = options.tag or f"localhost/{_name(plan)}:{plan.source.facts.commit[:12]}"
         info = _describe(plan, first, name, grade)
         folder = document = ""
@@ -162,6 +165,8 @@ def check_image(document: Path, options: ImageOptions, emit: Emit = silent) -> B
         built = _build(plan, root / "1", emit)
         same = built.id == wanted.sha256 and built.layers == wanted.layers
         grade: Grade = "identical" if same else "different"
+        if built.id != wanted.sha256:  # else it may be the very image that has the name
+            engine.discard(built)
         now = _describe(plan, built, wanted.name, grade)
         changed = [] if engine.version in info.tools.programs.values() else ["another version of the program"]
         now = msgspec.structs.replace(
