@@ -387,6 +387,29 @@ def test_an_entry_point_that_calls_dvc(project: Project) -> None:
     assert states(project) == {"split": "ran", "features": "ran"}
 
 
+@pytest.mark.needs("mlflow")
+def test_steps_of_an_mlproject_are_runs_below_the_whole(
+    make_project: Callable[..., Project], warm: None
+) -> None:
+    project = make_project(
+        {
+            "MLproject": "name: steps\nentry_points:\n  main: {command: python main.py}\n"
+            "  one: {parameters: {x: float}, command: 'python step.py {x}'}\n",
+            "main.py": "import mlflow\nwith mlflow.start_run():\n"
+            "    mlflow.projects.run('.', entry_point='one', parameters={'x': 3}, env_manager='local')\n",
+            "step.py": "import sys, mlflow\nwith mlflow.start_run():\n"
+            "    mlflow.log_metric('value', float(sys.argv[1]) * 2)\n",
+            ".gitignore": "mlflow.db\nmlruns\n",
+        }
+    )
+    project.reproof("run", "--env-manager", "local", expect=0)
+    record = project.record()
+    assert [each.get("parent") for each in record["runs"]] == [None, 0]
+    assert [(each["run"], each["key"]) for each in record["metrics"]] == [(1, "value")]
+    verdict = project.verify("--no-log", expect=0)
+    assert {each["outcome"] for each in verdict["differences"]} == {0}
+
+
 def test_a_place_out_of_the_room_is_refused(tmp_path: Path) -> None:
     (tmp_path / "room").mkdir()
     (tmp_path / "room/link").symlink_to(tmp_path)

@@ -27,9 +27,10 @@ def install():
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         _turn(os.environ.get(name), room, where="${" + name + "}")
         os.environ[name] = room
-    run = os.environ.pop("MLFLOW_RUN_ID", None)
-    if run:
+    run = os.environ.get("MLFLOW_RUN_ID")
+    if run and not _is_in(room, run):
         # It lies in the store that must not be touched: the re-run makes its own.
+        del os.environ["MLFLOW_RUN_ID"]
         _turn("run " + run, room, where="${MLFLOW_RUN_ID}")
     tracking, registry = sys.modules.get(_TRACKING), sys.modules.get(_REGISTRY)
     if tracking is None or registry is None:
@@ -46,6 +47,22 @@ def install():
             _replace(module, name, room)
     _guard_stores(room)
     _guard_artifacts(room)
+
+
+def _is_in(room, run):
+    """Whether the re-run itself made this run, for a process that it starts: a step of `mlflow.projects.run`."""
+    if not room.startswith("sqlite:///"):
+        return False
+    try:
+        import sqlite3
+
+        store = sqlite3.connect("file:{}?mode=ro".format(room[len("sqlite:///") :]), uri=True, timeout=10)
+        try:
+            return store.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run,)).fetchone() is not None
+        finally:
+            store.close()
+    except Exception:
+        return False
 
 
 def _replace(module, name, room):
