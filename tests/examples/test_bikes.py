@@ -250,7 +250,9 @@ def test_dvc_reads_all_of_it(project: Path, tmp_path: Path, monkeypatch: pytest.
         return done.stdout
 
     steps = {"prepare", "tune", "train", "evaluate", "explain", "infer", "promote"}
-    assert set(json.loads(dvc("status", "--json"))) == steps  # none of them has run yet, and the data is there
+    assert (
+        set(json.loads(dvc("status", "--json"))) == steps
+    )  # none of them has run yet, and the data is there
     assert json.loads(dvc("status", "--cloud", "--json")) == {}
     assert "No changes" in dvc("data", "status")
     (project / "data/Bikeshare.csv").unlink()

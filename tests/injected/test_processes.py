@@ -337,5 +337,7 @@ _reproof_lines.write("ml.metric", run="r", key="k", value=(0.1).hex(), step=3)
     assert [(draw.what, draw.where, draw.value) for draw in seeded] == [
         ("random.seed", "${PROJECT}/main.py:3", "7")
     ]
-    assert [(draw.what, draw.where) for draw in draws(told.lines)] == [("random.Random()", "${PROJECT}/main.py:4")]
+    assert [(draw.what, draw.where) for draw in draws(told.lines)] == [
+        ("random.Random()", "${PROJECT}/main.py:4")
+    ]
     assert [line for line in told.lines.of(Booted) if line.fork]

@@ -18,7 +18,13 @@ from reproof.report.tree import foremost
 TITLES = ("stages", "metrics", "parameters", "artifacts", "command")
 
 _PREFIXES = {"metric:": "metrics", "parameter:": "parameters", "param:": "parameters"}
-_KINDS = {"stage": "stages", "metric": "metrics", "parameter": "parameters", "param": "parameters", "status": "command"}
+_KINDS = {
+    "stage": "stages",
+    "metric": "metrics",
+    "parameter": "parameters",
+    "param": "parameters",
+    "status": "command",
+}
 
 
 @dataclass(frozen=True, slots=True)
