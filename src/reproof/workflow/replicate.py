@@ -100,7 +100,8 @@ class _Side(msgspec.Struct, frozen=True, kw_only=True):
             stores=places_of(options.stores),
             trust="own" if is_own(self.found.id) else "given" if options.trust else "none",
             cached=True,
-            rooms=rooms if options.hands.cluster is None else None,  # workers elsewhere have places of their own
+            # Workers elsewhere have places of their own.
+            rooms=rooms if options.hands.cluster is None else None,
         )
 
 
