@@ -78,15 +78,20 @@ def _require_inner_names(record: Record, where: str) -> None:
     below = [record.project.subdirectory, *(item.name for item in record.code.untracked)]
     below += [item.path for item in record.code.submodules]
     below += [item.name for item in record.materials if item.origin in ("git", "dvc", "captured")]
-    anywhere = [item.name for item in record.materials]
-    for name in (*below, *anywhere):
+    for name in below:
         parts = name.split("/")
-        inner = name not in below or not (name.startswith("/") or ".git" in (part.lower() for part in parts))
-        if ".." in parts or "\0" in name or not inner:
-            raise RecordError(
-                f"cannot use the record `{where}`: `{name}` is no name of a file below the project",
-                details=[("why", "what is re-created from it could be put anywhere")],
-            )
+        if name.startswith("/") or any(part.lower() == ".git" for part in parts):
+            raise _outside(name, where)
+    for name in (*below, *(item.name for item in record.materials)):
+        if ".." in name.split("/") or "\0" in name:
+            raise _outside(name, where)
+
+
+def _outside(name: str, where: str) -> RecordError:
+    return RecordError(
+        f"cannot use the record `{where}`: `{name}` is no name of a file below the project",
+        details=[("why", "what is re-created from it could be put anywhere")],
+    )
 
 
 def _other_schema(found: str, known: str, noun: str, where: str) -> RecordError:
