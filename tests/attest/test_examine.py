@@ -10,14 +10,24 @@ from hypothesis import strategies as st
 
 from attesting import NOW
 from reproof.attest import checkpoint as notes
-from reproof.attest.claims import Claim, TrackedRuns, finished, started
+from reproof.attest.claims import Claim, TrackedRuns, finished, planned, replicated, started
 from reproof.attest.dsse import seal
 from reproof.attest.examine import Entry, Examined, examine
 from reproof.attest.log import LogContent
 from reproof.attest.merkle import leaf_hash, root_of
 from reproof.attest.story import check_story
 from reproof.model.record import Byproducts, CodeSection, ProjectSection, Record, Tool
-from reproof.model.statement import PROVENANCE, STARTED, VERDICT, Position, Signer, Subject
+from reproof.model.replication import Arm, Replicate, Replication, ReplicationPlan
+from reproof.model.statement import (
+    PLANNED,
+    PROVENANCE,
+    REPLICATED,
+    STARTED,
+    VERDICT,
+    Position,
+    Signer,
+    Subject,
+)
 from reproof.report.audit import entry_rows
 
 RECORD = Record(
@@ -59,6 +69,24 @@ def test_an_honest_run() -> None:
     assert names(content) == {"unsigned"}
 
 
+def test_stories_of_seeds() -> None:
+    plan = ReplicationPlan(created=NOW, records=("b" * 64,), seeds=(1, 2, 3))
+
+    def outcome(*seeds: int, state: str = "finished") -> Claim:
+        runs = tuple(Replicate(seed=seed, state=state) for seed in seeds)  # type: ignore[arg-type]
+        arms = (Arm(record="b" * 64, replicates=runs),)
+        return replicated(Replication(id=plan.id, plan=plan, word="consistent", arms=arms))
+
+    assert names(log_of(planned(plan), outcome(1, 2, 3))) == {"unsigned"}
+    assert names(log_of(planned(plan), outcome(1, 2, 3, state="failed"))) == {"unsigned"}
+    assert "replication-unfinished" in names(log_of(planned(plan)))
+    assert "replication-unplanned" in names(log_of(outcome(1, 2, 3)))
+    assert "replication-unplanned" in names(log_of(outcome(1, 2, 3), planned(plan)))
+    assert "replication-incomplete" in names(log_of(planned(plan), outcome(1, 3)))
+    assert "replication-incomplete" in names(log_of(planned(plan), outcome(1, 2, 3, state="missing")))
+    assert "replication-incomplete" in names(log_of(planned(plan), outcome(1, 2, 3, 4)))
+
+
 def test_stories() -> None:
     begin, end = started(RECORD), finished("b" * 64, RECORD, {}, TrackedRuns())
     assert "run-unfinished" in names(log_of(begin))
@@ -78,9 +106,23 @@ def test_a_start_in_any_form(began: Any) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    kind=st.sampled_from([STARTED, PROVENANCE, VERDICT, "x"]),
+    kind=st.sampled_from([STARTED, PROVENANCE, VERDICT, PLANNED, REPLICATED, "x"]),
     predicate=st.dictionaries(
-        st.sampled_from(["nonce", "parameters", "buildDefinition", "runDetails", "document", "reason", "x"]),
+        st.sampled_from(
+            [
+                "nonce",
+                "parameters",
+                "buildDefinition",
+                "runDetails",
+                "document",
+                "reason",
+                "plan",
+                "seeds",
+                "records",
+                "runs",
+                "x",
+            ]
+        ),
         ANY,
         max_size=4,
     ),

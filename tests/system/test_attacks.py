@@ -478,6 +478,13 @@ def test_t10_a_run_is_made_beside_the_log(project: Forged) -> None:
     assert finding["subject"] == f"record {project.records()[-1].stem[:12]}"
 
 
+def test_t10_seeds_are_planned_in_the_log_before_any_result(project: Forged) -> None:
+    project.reproof("replicate", "--seeds", "3,4", "--no-log", "--output-format", "json")
+    report = project.audit(expect=0)
+    assert [each["kind"] for each in report["entries"][-2:]] == ["planned", "replicated"]
+    assert report["entries"][-2]["said"] == "2 seeds"
+
+
 def test_content_and_records_in_the_store_are_changed(project: Forged) -> None:
     objects = project.folder / ".reproof/objects/b3"
     for place in objects.rglob("*"):

@@ -11,11 +11,14 @@ import msgspec
 from reproof.model.artifact import Artifact
 from reproof.model.codec import encode
 from reproof.model.record import Record
+from reproof.model.replication import Replication, ReplicationPlan
 from reproof.model.statement import (
     APPROVAL,
     BUILD_TYPE,
     OPENED,
+    PLANNED,
     PROVENANCE,
+    REPLICATED,
     STARTED,
     VERDICT,
     Meaning,
@@ -154,6 +157,48 @@ def verified(verdict: Verdict) -> Claim:
 def verdict_digest(verdict: Verdict) -> str:
     """sha256 of a verdict as it is kept."""
     return hashlib.sha256(encode(verdict)).hexdigest()
+
+
+def planned(plan: ReplicationPlan) -> Claim:
+    """A replication before its first result: all its seeds, so that none can be left out afterwards."""
+    return Claim(
+        subject=_records(plan),
+        predicate_type=PLANNED,
+        predicate={
+            "plan": plan.id,
+            "created": plan.created,
+            "records": list(plan.records),
+            "master": plan.master,
+            "seeds": list(plan.seeds),
+            "parameter": plan.parameter,
+            "metrics": list(plan.metrics),
+            "confidence": plan.confidence,
+        },
+    )
+
+
+def replicated(replication: Replication) -> Claim:
+    """What came of each planned seed, the word, and the digest of each run's record."""
+    return Claim(
+        subject=_records(replication.plan),
+        predicate_type=REPLICATED,
+        predicate={
+            "plan": replication.id,
+            "result": replication.word,
+            "runs": [
+                {"record": arm.record, "seed": each.seed, "state": each.state, "evidence": each.record}
+                for arm in replication.arms
+                for each in arm.replicates
+            ],
+        },
+    )
+
+
+def _records(plan: ReplicationPlan) -> tuple[Subject, ...]:
+    return tuple(
+        Subject(name=RECORD if number == 0 else f"{RECORD} {number + 1}", digest={"sha256": identity})
+        for number, identity in enumerate(plan.records)
+    )
 
 
 def approved(identity: str, reason: str) -> Claim:

@@ -18,7 +18,16 @@ from reproof.attest.merkle import leaf_hash, root_of
 from reproof.attest.signers import AllowedSigner, by_public
 from reproof.errors import TrustError
 from reproof.model.audit import AuditFinding, LogEntry
-from reproof.model.statement import APPROVAL, OPENED, PROVENANCE, STARTED, VERDICT, Signer
+from reproof.model.statement import (
+    APPROVAL,
+    OPENED,
+    PLANNED,
+    PROVENANCE,
+    REPLICATED,
+    STARTED,
+    VERDICT,
+    Signer,
+)
 
 #: Kinds of entries, by predicate type.
 KINDS = {
@@ -27,6 +36,8 @@ KINDS = {
     PROVENANCE: "finished",
     VERDICT: "verdict",
     APPROVAL: "signature",
+    PLANNED: "planned",
+    REPLICATED: "replicated",
 }
 
 
@@ -92,6 +103,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             "verdict": self.facts.get("result"),
             "signature": self.facts.get("reason"),
             "opened": self.facts.get("project"),
+            "planned": _seeds_planned(self.facts),
+            "replicated": self.facts.get("result"),
         }.get(self.kind)
         return LogEntry(
             sequence=self.sequence,
@@ -104,6 +117,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             meaning=self.signer.meaning,
             trusted=self.trusted,
         )
+
+
+def _seeds_planned(facts: dict[str, Any]) -> str:
+    seeds = facts.get("seeds")
+    return f"{len(seeds)} seeds" if isinstance(seeds, list) else ""
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):

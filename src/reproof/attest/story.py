@@ -1,4 +1,4 @@
-"""What the entries of a log say about each other: starts without ends, results entered twice, copies."""
+"""What the entries of a log say about each other: starts without ends, results entered twice, copies, seeds left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLACK = dt.timedelta(minutes=1)
 
 def check_story(entries: Sequence[Entry]) -> tuple[AuditFinding, ...]:
     """Everything that does not fit together among the readable entries of a log."""
-    return (*_results(entries), *_unfinished(entries), *_copies(entries))
+    return (*_results(entries), *_unfinished(entries), *_copies(entries), *_seeds(entries))
 
 
 def _results(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
@@ -111,3 +111,55 @@ def _copies(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
                 subject=f"record {entry.record[:12]}",
                 summary=f"its products are, byte for byte, those of record {before.record[:12]} that `{before.signer.identity or 'somebody'}` entered earlier",
             )
+
+
+def _seeds(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
+    """Each replication is planned before it is told, and told with all its seeds."""
+    plans: dict[str, Entry] = {}
+    told: set[str] = set()
+    for entry in entries:
+        plan = str(entry.facts.get("plan", ""))
+        if entry.kind == "planned":
+            plans.setdefault(plan, entry)
+        elif entry.kind == "replicated":
+            told.add(plan)
+            yield from _told(plan, plans.get(plan), entry)
+    for plan, entry in plans.items():
+        if plan not in told:
+            yield AuditFinding(
+                name="replication-unfinished",
+                subject=f"replication {plan[:12]}",
+                summary=f"planned in entry {entry.sequence} at {entry.signer.time}, and never told",
+            )
+
+
+def _told(plan: str, planned: Entry | None, entry: Entry) -> Iterator[AuditFinding]:
+    subject = f"replication {plan[:12]}"
+    if planned is None:
+        yield AuditFinding(
+            name="replication-unplanned",
+            subject=subject,
+            summary=f"entry {entry.sequence} tells results of seeds that no entry before it plans",
+        )
+        return
+    records, seeds = (planned.facts.get(name) for name in ("records", "seeds"))
+    wanted = {
+        (str(record), str(seed))
+        for record in (records if isinstance(records, list) else ())
+        for seed in (seeds if isinstance(seeds, list) else ())
+    }
+    runs = entry.facts.get("runs")
+    found = {
+        (str(each.get("record")), str(each.get("seed")))
+        for each in (runs if isinstance(runs, list) else ())
+        if isinstance(each, dict) and each.get("state") != "missing"
+    }
+    lacking = sorted({seed for _, seed in wanted - found}, key=lambda seed: (len(seed), seed))
+    if lacking or found - wanted:
+        some = ", ".join(lacking[:10]) or "none"
+        yield AuditFinding(
+            name="replication-incomplete",
+            severity="error" if found - wanted else "warning",
+            subject=subject,
+            summary=f"of {len(wanted)} planned runs {len(wanted & found)} are told, {len(found - wanted)} are others; seeds that lack a run: {some}",
+        )

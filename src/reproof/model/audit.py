@@ -29,6 +29,9 @@ MEANINGS: dict[str, str] = {
     "run-unstarted": "a result was entered whose start was not",
     "run-repeated": "the same run was entered again",
     "run-copied": "somebody else entered the same run, or the same products, before",
+    "replication-unfinished": "seeds were planned, and what came of them is not in the log",
+    "replication-unplanned": "results over seeds were entered whose seeds were not planned before",
+    "replication-incomplete": "runs of planned seeds are missing from the results over seeds",
     "record-gone": "a record that the log names is not here",
     "record-changed": "a record is not the one that was entered",
     "record-unlogged": "a record was made after the log was opened, and is not in it",
@@ -92,7 +95,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         sequence: Its number.
-        kind: ``opened``, ``started``, ``finished``, ``verdict``, ``signature``.
+        kind: ``opened``, ``started``, ``finished``, ``verdict``, ``signature``, ``planned``, ``replicated``.
         subject: Record or run that it is about.
         said: What it says: a state, a word, a reason.
         time: By its signer's clock, ISO 8601 in UTC.

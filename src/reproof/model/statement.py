@@ -18,6 +18,8 @@ OPENED = "urn:reproof:log-opened:1"
 STARTED = "urn:reproof:run-started:1"
 VERDICT = "urn:reproof:verdict:1"
 APPROVAL = "urn:reproof:approval:1"
+PLANNED = "urn:reproof:replication-planned:1"
+REPLICATED = "urn:reproof:replication:1"
 
 #: How a run of reproof came about, in the terms of SLSA provenance.
 BUILD_TYPE = "urn:reproof:run:1"

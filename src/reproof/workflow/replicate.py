@@ -39,6 +39,7 @@ from reproof.workflow.replication_notes import conditions_of, notes_of
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
 from reproof.workflow.seeded import Trial, Tried, require_parameter, try_seed
+from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import is_own
 
 _EXIT = {"consistent": 0, "not consistent": 1, "too few runs": 3}
@@ -130,12 +131,14 @@ def replicate(reference: str, options: ReplicateOptions, emit: Emit = silent) ->
         _require_comparable(sides)
     first = sides[0]
     store = ReplicationStore(first.place.own)
-    plan = store.keep_plan(_plan(sides, options))
+    trail = open_trail(first.place.top, first.place.own, emit)
+    plan = _planned(sides, options, store, trail, emit)
     log = _log(first, store, plan) if options.log else None
     if log is not None:
         log.begin(emit)
     missing = _carry_out(sides, plan, options, store, emit)
     replication = _evaluate(sides, plan, store, missing)
+    trail.replicated(replication, emit)
     if log is not None:
         log.finish(replication, emit)
     return replication
@@ -233,6 +236,16 @@ def _plan(sides: Sequence[_Side], options: ReplicateOptions) -> ReplicationPlan:
         confidence=options.confidence,
         tool=f"reproof {version('reproof')}",
     )
+
+
+def _planned(
+    sides: Sequence[_Side], options: ReplicateOptions, store: ReplicationStore, trail: Trail, emit: Emit
+) -> ReplicationPlan:
+    """The plan, written down here and in the project's log before there is any result."""
+    plan = _plan(sides, options)
+    if not store.has_plan(plan.id):
+        trail.planned(plan, emit)
+    return store.keep_plan(plan)
 
 
 def _log(side: _Side, store: ReplicationStore, plan: ReplicationPlan) -> ReplicationLog | None:

@@ -21,6 +21,7 @@ from reproof.errors import ProjectError, StoreError, TrustError
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.record import Record
+from reproof.model.replication import Replication, ReplicationPlan
 from reproof.model.statement import Meaning, Position, Signer
 from reproof.model.verdict import Verdict
 from reproof.store.directory import DirectoryStore
@@ -78,6 +79,25 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True):
             self.enter(claims.verified(verdict), "author", warn_of_clock(emit))
         except (TrustError, ProjectError, OSError) as error:
             emit(Event(kind="warning", subject="log", message=f"the verdict is not in the log: {error}"))
+
+    def planned(self, plan: ReplicationPlan, emit: Emit) -> None:
+        """Enter which seeds are going to be run.
+
+        Raises:
+            TrustError: The log is damaged.
+            ProjectError: Git cannot write.
+        """
+        if self.log is not None:
+            self.enter(claims.planned(plan), "author", warn_of_clock(emit))
+
+    def replicated(self, replication: Replication, emit: Emit) -> None:
+        """Enter what came of planned seeds; where that fails it is only told."""
+        if self.log is None:
+            return
+        try:
+            self.enter(claims.replicated(replication), "author", warn_of_clock(emit))
+        except (TrustError, ProjectError, OSError) as error:
+            emit(Event(kind="warning", subject="log", message=f"the replication is not in the log: {error}"))
 
     def enter(
         self, claim: Claim, meaning: Meaning, clock: Callable[[str, str], None], *, origin: str = ""
