@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import reproof
+from reproof.capture import observations
 from reproof.capture.entropy import draws
 from reproof.model.observation import Ended, Seeded
 from reproof.model.randomness import EntropyDraw
@@ -297,6 +299,110 @@ def test_names_of_temporary_files_stay_random(some_place: Any) -> None:
     code = "import tempfile, uuid\nprint(tempfile.mktemp(), uuid.uuid4())"
     one, two = (some_place.run(code, REPROOF_SEED="1", REPROOF_ENTROPY="control").stdout for _ in range(2))
     assert not set(one.split()) & set(two.split())
+
+
+STRICT = {"REPROOF_ENTROPY": "control", "REPROOF_DETERMINISM": "strict"}
+
+PINNED = """
+import os, random, secrets, uuid
+print(os.urandom(3).hex(), len(os.urandom(100001)))
+print(uuid.uuid4())
+print(uuid.uuid1(), uuid.uuid1(5, 6).hex[16:])
+print(secrets.token_hex(), secrets.randbelow(10**9))
+print(random.SystemRandom().random())
+random.seed(os.urandom(8))
+print(random.random())
+"""
+
+
+def test_strict_pins_the_systems_bytes(any_place: Any) -> None:
+    one, two, other = (any_place.run(PINNED, REPROOF_SEED=seed, **STRICT) for seed in ("1", "1", "2"))
+    assert one.stderr == ""
+    assert one.stdout == two.stdout
+    mine, theirs = one.stdout.split(), other.stdout.split()
+    same = {"100001", "8006000000000005"}  # the size, the address and the sequence that were given
+    assert set(mine) & set(theirs) == same
+    found = [uuid.UUID(text) for text in mine[2:4]]
+    assert [(each.version, each.variant) for each in found] == [(4, uuid.RFC_4122), (1, uuid.RFC_4122)]
+    assert {(draw.control, draw.by) for draw in draws(one.lines)} == {("controlled", "stream")}
+    assert ("uuid.uuid1()", 5) in seen(one)
+    applied, _ = observations.randomness(one.lines)
+    assert "os.urandom" in applied
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"REPROOF_SEED": "1", "REPROOF_ENTROPY": "control", "REPROOF_DETERMINISM": "default"},
+        {"REPROOF_SEED": "1", "REPROOF_ENTROPY": "record", "REPROOF_DETERMINISM": "strict"},
+        {"REPROOF_ENTROPY": "control", "REPROOF_DETERMINISM": "strict"},
+    ],
+)
+def test_elsewhere_the_systems_bytes_are_left_alone(place: Any, given: dict[str, str]) -> None:
+    one, two = (place.run(PINNED, **given) for _ in range(2))
+    assert {"uuid.uuid1()", "uuid.uuid4()", "os.urandom()"} <= {what for what, _ in uncontrolled(one)}
+    assert not set(one.stdout.split()) & set(two.stdout.split()) - {"100001", "8006000000000005"}
+
+
+def test_strict_leaves_names_and_packages_alone(some_place: Any) -> None:
+    (some_place.site_packages / "maker.py").write_text("import os\ndef name(): return os.urandom(8).hex()\n")
+    code = "import tempfile, maker\nprint(tempfile.mktemp(), maker.name())"
+    one, two = (some_place.run(code, REPROOF_SEED="1", **STRICT) for _ in range(2))
+    assert one.stderr == ""
+    assert not set(one.stdout.split()) & set(two.stdout.split())
+
+
+def test_no_two_processes_or_threads_are_given_the_same(some_place: Any) -> None:
+    code = """
+import multiprocessing, os, subprocess, sys, threading, uuid
+def name(_=0):
+    return str(uuid.uuid4())
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(name())
+        sys.exit()
+    print(name(), flush=True)
+    if os.fork() == 0:
+        print(name(), flush=True)
+        os._exit(0)
+    os.wait()
+    # Programs of one shell share a seed.
+    words = "'%s' main.py once & " % sys.executable
+    subprocess.run(["sh", "-c", words * 3 + "wait"], check=True)
+    for way in ("fork", "spawn"):
+        with multiprocessing.get_context(way).Pool(2) as pool:
+            print(*pool.map(name, range(10), chunksize=1))
+    def work():
+        found.extend([name() for _ in range(200)])
+    found = []
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [thread.start() for thread in threads]; [thread.join() for thread in threads]
+    print(*found)
+"""
+    one, two = (some_place.run(code, REPROOF_SEED="1", **STRICT).stdout.split() for _ in range(2))
+    assert len(one) == len(set(one)) == len(two) == 825
+    assert sorted(one[:5]) == sorted(two[:5])
+    assert sorted(one[-800:]) == sorted(two[-800:])
+
+
+def test_a_program_that_starts_itself_anew_is_given_others(some_place: Any) -> None:
+    code = """
+import os, sys, uuid
+print(uuid.uuid4(), flush=True)
+if len(sys.argv) == 1:
+    os.execv(sys.executable, [sys.executable, "main.py", "again"])
+"""
+    one, two = (some_place.run(code, REPROOF_SEED="1", **STRICT).stdout.split() for _ in range(2))
+    assert one == two
+    assert len(set(one)) == 2
+
+
+def test_nothing_is_pinned_where_that_cannot_be_written_down(some_place: Any) -> None:
+    code = "import os, uuid\nos.remove(os.environ['REPROOF_OBSERVATIONS'])\nos.mkdir(os.environ['REPROOF_OBSERVATIONS'])\nprint(uuid.uuid4())\nos.rmdir(os.environ['REPROOF_OBSERVATIONS'])"
+    one, two = (some_place.run(code, REPROOF_SEED="1", **STRICT) for _ in range(2))
+    assert (one.status, one.stderr) == (0, "")
+    assert one.stdout != two.stdout
+    assert uncontrolled(one) == {("uuid.uuid4()", 4)}
 
 
 @NUMPY

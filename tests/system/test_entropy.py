@@ -58,6 +58,17 @@ def test_under_control_it_repeats_and_says_by_whom(project: Project) -> None:
     assert (project.folder / "result.json").read_text() != first
 
 
+def test_strict_pins_the_systems_bytes_and_says_so(project: Project) -> None:
+    project.write("train.py", 'import json, uuid\njson.dump(str(uuid.uuid4()), open("result.json", "w"))\n')
+    project.commit()
+    line = recorded(project, "--seed", "42", "--determinism", "strict")
+    assert line.endswith("1 unseeded draw controlled at train.py:2 (`uuid.uuid4()`)")
+    verdict = project.verify(expect=0)
+    (condition,) = (each for each in verdict["conditions"] if each["name"] == "chance")
+    assert condition["note"] == "holds with reproof's seed for: `uuid.uuid4()` at train.py:2"
+    assert project.verify("--by-itself", expect=0)["by_itself"] == "no"
+
+
 def test_tried_by_itself(project: Project) -> None:
     recorded(project, "--seed", "42")
     verdict = project.verify("--by-itself", expect=0)

@@ -53,7 +53,8 @@ class CommandAfterDashes(click.Command):
 @click.option(
     "--determinism",
     type=click.Choice(PROFILES),
-    help="what is done beside the seed so that the run repeats  [default: default]",
+    help="what is done beside the seed so that the run repeats; `strict` also makes keys and tokens predictable"
+    "  [default: default]",
 )
 @click.option(
     "--entropy",

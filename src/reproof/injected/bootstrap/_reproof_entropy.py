@@ -12,6 +12,7 @@ asked before.
 import os
 import sys
 from _thread import get_ident
+from itertools import count
 
 import _reproof_lines as lines
 import _reproof_seeds as seeds
@@ -41,12 +42,16 @@ _PACKAGES_TEXT = (
 )
 _PACKAGES = frozenset(_PACKAGES_TEXT.split())
 
+#: Identifiers that hold the time as well: the bytes alone would not make them repeat.
+_CLOCKED = ("uuid.uuid6()", "uuid.uuid7()")
+
 _sites = {}  # (what, where, inside): Site
 _near = {}  # (code, offset, what): Site, for those who draw without end
-_turns = {}  # (what, function of the user's): how many streams it was given
+_turns = {}  # (what, function of the user's): counter of the streams that it was given
 _counts = {"draws": 0}
 _quiet = set()  # threads whose draw from the system has been told of by a generator's name
 _mode = os.environ.get("REPROOF_ENTROPY", "record")
+_strict = os.environ.get("REPROOF_DETERMINISM") == "strict"
 
 
 class EntropyForbiddenError(RuntimeError):
@@ -122,13 +127,18 @@ def generator(what, bits=128):
 
 def stream(what, function, bits):
     """The next `bits` of the stream of `function`."""
-    turn = _turns[what, function] = _turns.get((what, function), 0) + 1
-    text = "%s/%s/%s/%d" % (seeds.of_process(), what, function, turn)
-    data, number = b"", 0
-    while len(data) * 8 < bits:
-        data += seeds.digest("{}/{}".format(text, number).encode())
-        number += 1
-    return int.from_bytes(data, "big") >> (len(data) * 8 - bits)
+    size = (bits + 7) // 8
+    return int.from_bytes(material(what, function, size), "big") >> (size * 8 - bits)
+
+
+def material(what, function, size, of=""):
+    """The next `size` bytes of the stream of `function`; `of` tells one more stream of this process."""
+    # One step each, so that no two threads are ever given the same.
+    turn = next(_turns.setdefault((what, function), count(1)))
+    text = "%s%s/%s/%s/%d" % (seeds.of_process(), of, what, function, turn)
+    return b"".join(
+        [seeds.digest("{}/{}".format(text, number).encode()) for number in range((size + 63) // 64)]
+    )[:size]
 
 
 def peek(what, bits=128):
@@ -149,18 +159,37 @@ def note(what, seen, control=None, by=""):
     return site
 
 
-def system(data):
-    """Bytes were taken from the system: by the code itself, or for an identifier."""
+def system(data, what="os.urandom()"):
+    """Bytes were taken from the system, by the code itself or for an identifier: what they are, then."""
     if _quiet and get_ident() in _quiet:
-        return
-    site, seen = _find("os.urandom()", sys._getframe(2))
+        return data
+    site, seen = _find(what, sys._getframe(2))
     if site is None:
-        what = _asked(seen)
-        site = _sites.get((what, seen.where, seen.inside)) or _decide(what, seen, system=True)
-        _remember(seen.frame, "os.urandom()", site)
-    if site.control == UNCONTROLLED and len(site.tokens) < _TOKENS:
+        asked = _asked(seen) if what == "os.urandom()" else what
+        known = _sites.get((asked, seen.where, seen.inside))
+        site = known or _decide(asked, seen, _pinned(asked, seen), system=True)
+        _remember(seen.frame, what, site)
+    if site.control == CONTROLLED:
+        import _reproof_pins
+
+        data = _reproof_pins.instead(site.fields["what"], seen.function, data)
+    elif site.control == UNCONTROLLED and len(site.tokens) < _TOKENS:
         site.tokens.append(data[:4].hex())
     _count(site)
+    return data
+
+
+def pins():
+    """Whether bytes of the system come from a stream of ours, where the code itself asks for them."""
+    return _strict and controls()
+
+
+def _pinned(what, seen):
+    if not pins() or what in _CLOCKED or _harmless(seen, system=True):
+        return None, ""
+    import _reproof_pins
+
+    return (CONTROLLED, "stream") if _reproof_pins.claimed() else (None, "")
 
 
 def quietly(draw, *args):

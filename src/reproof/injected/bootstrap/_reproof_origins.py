@@ -17,6 +17,8 @@ _SMALL = 100_000  # numbers that people write by hand
 _UNITS = ((1, 0.0), (10**3, 2.0), (10**6, 0.05), (10**9, 0.00005))
 _RECENT = 60.0  # seconds
 
+_SYSTEM = "system's entropy"
+
 #: What a line says that takes its seed from elsewhere, and what that is. Longer names come first.
 _WORDS = (
     ("perf_counter", "clock"),
@@ -29,11 +31,11 @@ _WORDS = (
     (".today(", "clock"),
     ("getpid(", "process id"),
     ("getppid(", "process id"),
-    ("urandom(", "system's entropy"),
-    ("uuid4(", "system's entropy"),
+    ("urandom(", _SYSTEM),
+    ("uuid4(", _SYSTEM),
     ("uuid1(", "clock"),
-    ("secrets.", "system's entropy"),
-    ("SystemRandom", "system's entropy"),
+    ("secrets.", _SYSTEM),
+    ("SystemRandom", _SYSTEM),
 )
 
 
@@ -43,6 +45,11 @@ def of(value, frame):
     if number is None:
         return ""
     return _by_value(number) or _by_line(frame)
+
+
+def repeats(origin):
+    """Whether what is taken from there repeats: the strict profile pins the bytes of the system."""
+    return origin == _SYSTEM and entropy.pins()
 
 
 def _number(value):
@@ -88,7 +95,7 @@ def _by_line(frame):
     text = entropy.line_of(frame).partition("#")[0] if frame is not None else ""
     for word, origin in _WORDS:
         if word in text:
-            return origin
+            return _SYSTEM if word == "uuid1(" and entropy.pins() else origin
     if "hash(" in text and ".hash(" not in text and not _hashes_repeat():
         before = text[: text.find("hash(")][-1:]
         return "" if before.isalnum() or before == "_" else "hash of an object"

@@ -185,7 +185,8 @@ def _note_origin(shown, value, frame):
     origin = _reproof_origins.of(value, frame)
     if origin:
         call = shown if shown.endswith(")") else shown + "()"
-        entropy.note("%s by the %s" % (call, origin), entropy.Seen(frame))
+        control = (entropy.CONTROLLED, "stream") if _reproof_origins.repeats(origin) else (None, "")
+        entropy.note("%s by the %s" % (call, origin), entropy.Seen(frame), *control)
 
 
 def _shown(value):

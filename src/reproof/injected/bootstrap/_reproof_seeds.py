@@ -11,6 +11,7 @@ import os
 import _reproof_lines as lines
 import _reproof_watch as watch
 
+_found = []  # the function sha512
 _children = {}  # program: how many were started
 
 
@@ -49,10 +50,16 @@ def digest(data):
 
 
 def _sha512(data):
+    if not _found:
+        _found.append(_find())
+    return _found[0](data)
+
+
+def _find():
     # The very module that `random` has loaded (its name depends on the version), so no other comes in.
     for name in ("_sha2", "_sha512", "hashlib"):
         try:
-            return __import__(name).sha512(data)
+            return __import__(name).sha512
         except ImportError:
             continue
     raise ImportError("no sha512")

@@ -35,6 +35,7 @@ FIRST_THREAD = get_ident()
 #: Modules, and the function of ours that is called with each after its import.
 _AWAITED = (
     ("random", "_reproof_random", "standard"),
+    ("uuid", "_reproof_system", "uuid"),
     ("numpy.random", "_reproof_random", "numpy"),
     ("numpy.random", "_reproof_frameworks", "numpy"),
     ("torch", "_reproof_frameworks", "torch"),
