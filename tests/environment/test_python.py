@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -102,3 +105,39 @@ def test_what_does_not_answer_is_no_interpreter(tmp_path, content):
     program.chmod(0o755)
     with pytest.raises(EnvironmentBuildError, match="is not a working Python 3"):
         interpreter_at(program)
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """A folder that somebody else has closed; a folder to remember in is open to us."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="reproof-test-"))
+    folder.chmod(0o755)
+    inner = folder / "home" / "bin"
+    inner.mkdir(parents=True)
+    (inner / "python3.11").symlink_to(Path(sys._base_executable).resolve())
+    (folder / "home").chmod(0o000)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield inner
+    if root:
+        os.seteuid(0)
+    (folder / "home").chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_an_interpreter_that_this_user_cannot_reach(closed):
+    with pytest.raises(EnvironmentBuildError, match="cannot be reached by this user") as caught:
+        interpreter_at(closed / "python3.11")
+    labels = dict(caught.value.details)
+    assert f"`{closed.parent}`" in labels["closed"]
+    assert "mode 0000" in labels["closed"]
+    assert caught.value.hint
+
+
+def test_folders_that_are_closed_are_named_where_a_version_is_missing(closed, monkeypatch):
+    monkeypatch.setenv("PATH", str(closed))
+    monkeypatch.setattr("reproof.environment.python._can_be_had", lambda request: False)
+    with pytest.raises(EnvironmentBuildError, match="is not on this machine") as caught:
+        find_python("3.4.1")
+    assert any(label == "closed" and str(closed.parent) in text for label, text in caught.value.details)

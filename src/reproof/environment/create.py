@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ def _load(folder: Path, key: str) -> Environment | None:
         found = msgspec.json.decode((folder / _MARKER).read_bytes(), type=Environment, dec_hook=_path)
     except (OSError, msgspec.DecodeError):
         return None
-    return found if found.key == key and found.python.exists() else None
+    # os.access, because an interpreter out of reach is as good as none
+    return found if found.key == key and os.access(found.python, os.X_OK) else None
 
 
 def _path(kind: type, value: Any) -> Any:

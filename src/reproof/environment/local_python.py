@@ -15,7 +15,7 @@ from reproof.base.files import locked, remove_tree, write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
 from reproof.environment.installed import edited_files, list_distributions, with_edits
-from reproof.environment.python import interpreter_at
+from reproof.environment.python import interpreter_at, require_reachable
 from reproof.environment.uv import explain, run_uv
 from reproof.environment.values import Environment
 from reproof.errors import EnvironmentBuildError, ExecutionError
@@ -188,5 +188,6 @@ def _ask(python: Path, env: Mapping[str, str] | None) -> _Answer:
     except (ExecutionError, msgspec.DecodeError):
         answer = None
     if answer is None:
+        require_reachable(python)
         raise EnvironmentBuildError(f"`{python}` is not a working Python 3")
     return answer

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from reproof.base.access import describe, obstacles, this_user
 from reproof.base.files import write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
@@ -85,13 +86,28 @@ def interpreter_at(path: Path) -> Interpreter:
     """The interpreter behind `path`, which may be a link, or belong to a virtual environment.
 
     Raises:
-        EnvironmentBuildError: It is no Python 3, or does not start.
+        EnvironmentBuildError: It is no Python 3, does not start, or cannot be reached by this user.
     """
+    require_reachable(path)
     answers = _ask([path.resolve()])
     answer = answers.get(path.resolve())
     if answer is None:
         raise EnvironmentBuildError(f"`{path}` is not a working Python 3")
     return _interpreter(path.resolve(), answer)
+
+
+def require_reachable(python: Path) -> None:
+    """See that nothing on the way to an interpreter is closed to this user; one that is missing passes.
+
+    Raises:
+        EnvironmentBuildError: A folder is, or the interpreter itself.
+    """
+    if blocked := obstacles(python):
+        raise EnvironmentBuildError(
+            f"the interpreter `{python}` cannot be reached by this user",
+            details=[("user", this_user()), *(("closed", describe(path)) for path in blocked)],
+            hint="let its owner open it, or give this user a Python of its own",
+        )
 
 
 def all_pythons() -> list[Interpreter]:
@@ -122,16 +138,33 @@ def _interpreter(path: Path, answer: _Answer) -> Interpreter:
 
 def _candidates() -> Iterator[Path]:
     for root, pattern in _managed():
-        for path in sorted(root.glob(pattern), reverse=True):
+        for path in _newest_first(root, pattern):
             yield from _real(path)
-    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
-    for folder in dict.fromkeys(folders):
+    for folder in _folders():
         try:
-            names = sorted(name for name in os.listdir(folder or ".") if _NAME.fullmatch(name))  # noqa: PTH208 - names are all we need
+            names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))  # noqa: PTH208 - names are all we need
         except OSError:
             continue
         for name in names:
             yield from _real(Path(folder, name))
+
+
+def _newest_first(root: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(root.glob(pattern), reverse=True)
+    except PermissionError:
+        return []
+
+
+def _folders() -> list[Path]:
+    """Folders of programs, in the order of PATH; an empty word there is the current folder."""
+    words = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
+    return list(dict.fromkeys(Path(word or ".") for word in words))
+
+
+def _places() -> list[Path]:
+    """Every folder that is looked into."""
+    return [*(root for root, _ in _managed()), *_folders()]
 
 
 def _managed() -> list[tuple[Path, str]]:
@@ -237,9 +270,13 @@ def _missing(request: str, known: list[Interpreter]) -> EnvironmentBuildError:
     details = [
         ("found" if index == 0 else "", f"{version} at {path}") for index, (version, path) in enumerate(there)
     ]
+    closed = dict.fromkeys(path for folder in _places() for path in obstacles(folder))
     return EnvironmentBuildError(
         f"Python `{request}` is not on this machine",
-        details=details or [("found", "no other Python either")],
+        details=[
+            *(details or [("found", "no other Python either")]),
+            *(("closed", f"{describe(path)}: not looked into") for path in closed),
+        ],
         hint=f"run `uv python install {shlex.quote(request)}`" if _can_be_had(request) else None,
     )
 

@@ -16,7 +16,7 @@ from reproof.environment.create import create, find_cached
 from reproof.environment.images import Survey
 from reproof.environment.local_python import find_local_python, inspect, overlay
 from reproof.environment.lock import disagreements, make_lock, read_lock_file
-from reproof.environment.python import find_python
+from reproof.environment.python import find_python, require_reachable
 from reproof.environment.values import (
     Environment,
     EnvironmentRequest,
@@ -305,6 +305,7 @@ def _take_again(original: Original) -> Provision:
     if recorded is None or not recorded.executable:
         return _provide_local(find_local_python(), original.folder)
     python = original.naming.find_file(recorded.executable)
+    require_reachable(python)
     if not python.exists():
         raise EnvironmentBuildError(
             "cannot re-create the environment: it was the user's own, has no lock, and is gone",

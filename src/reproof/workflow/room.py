@@ -19,6 +19,7 @@ from reproof.base.naming import Naming
 from reproof.capture import hardware, variables
 from reproof.errors import InternalError
 from reproof.execute.process import ProcessRunner
+from reproof.execute.protocol import Confinement
 from reproof.execute.select import Choice, Isolation
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
@@ -34,6 +35,7 @@ from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.prepare import declared_materials, declared_products
 from reproof.workflow.provision import Original, Provision, provide_again
+from reproof.workflow.reach import require_interpreter
 from reproof.workflow.replaying import Replay, origins_again, replay, with_leaks
 from reproof.workflow.restore import Restored, Sources, restore_materials
 from reproof.workflow.run import complete, now
@@ -168,11 +170,21 @@ def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
         choice=Choice(runner=ProcessRunner(), level="process"),
         restored=restored,
     )
-    return msgspec.structs.replace(room, choice=_choose(room))
+    confinement, choice = _confined(room), _choose(room)
+    if provision.contained is None:
+        require_interpreter(choice, confinement, provision.environment)
+    return msgspec.structs.replace(room, choice=choice)
 
 
 def _choose(room: Room, scratch: Path | None = None) -> Choice:
     """The isolation of one re-run; without a `scratch`, whether it can be had."""
+    contained, plan = room.provision.contained, room.plan
+    container = sealed_container(contained) if contained is not None else None
+    return choose_isolation(plan.isolation, _confined(room, scratch), container, trusted=plan.trust != "none")
+
+
+def _confined(room: Room, scratch: Path | None = None) -> Confinement:
+    """What one re-run may touch."""
     folder, plan = room.folder, room.plan
     own = [room.top, folder / "home", room.temporary]
     own += [scratch, folder / "mlflow" / scratch.name] if scratch is not None else []
@@ -187,9 +199,7 @@ def _choose(room: Room, scratch: Path | None = None) -> Choice:
         network=plan.settings.network,
         trusted=plan.trust != "none",
     )
-    contained = room.provision.contained
-    container = sealed_container(contained) if contained is not None else None
-    return choose_isolation(plan.isolation, confine(site), container, trusted=plan.trust != "none")
+    return confine(site)
 
 
 def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
