@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -126,6 +127,58 @@ def test_a_failed_build_leaves_nothing(index, request_for, tmp_path):
         create(request, tmp_path / "env")
     assert "alpha" in dict(caught.value.details)["uv"]
     assert not (tmp_path / "env").exists()
+
+
+FILLED = """
+import json, os, subprocess, sys
+from pathlib import Path
+from reproof.environment import EnvironmentRequest, LockSource, check, check_contents, create, find_python, make_lock
+from reproof.errors import EnvironmentBuildError
+
+disk, project = Path(sys.argv[1]), Path(sys.argv[2])
+source = LockSource(kind="requirements", folder=project, file="requirements.txt")
+python = find_python()
+request = EnvironmentRequest(lock=make_lock(source, python), python=python, folder=project)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=True)
+os.environ["REPROOF_CACHE_DIR"] = str(disk)
+failures = []
+for size in (16, 48, *range(256, 4096, 256)):
+    subprocess.run(["mount", "-o", f"remount,size={size}k", disk], check=True)
+    try:
+        made = create(request)
+    except EnvironmentBuildError as error:
+        left = sorted(path.name for path in disk.glob("environments/*") if path.is_dir())
+        failures.append([error.message, error.hint, left])
+    else:
+        print(json.dumps([failures, made.reused, not check(made) and not check_contents(made)]))
+        break
+"""
+
+
+@pytest.mark.needs("bwrap")
+def test_a_full_disk_is_named_and_leaves_nothing(index, project, tmp_path):
+    """Made on ever larger disks: whatever it is that does not fit, the error is the same."""
+    for number in range(3):
+        index.wheel(f"part{number}", files={f"part{number}/{i}.py": "#" * 3000 for i in range(40)})
+    (project / "requirements.txt").write_text("part0\npart1\npart2\n")
+    (tmp_path / "disk").mkdir()
+    words = [
+        "unshare",
+        "--mount",
+        *(["--map-root-user"] if os.getuid() else []),
+        sys.executable,
+        "-c",
+        FILLED,
+    ]
+    done = subprocess.run(
+        [*words, tmp_path / "disk", project], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    failures, reused, whole = json.loads(done.stdout)
+    assert (reused, whole) == (False, True)
+    assert {message.partition(": ")[2] for message, _, _ in failures} == {"the disk is full"}
+    assert len({message for message, _, _ in failures}) > 1, failures  # in several steps of the work
+    assert all("another disk" in hint and left == [] for _, hint, left in failures)
 
 
 def test_an_edited_package_is_named_and_made_anew(index, request_for, events):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from reproof.environment.install import install
 from reproof.environment.installed import Change, changed_files
 from reproof.environment.manifest import changed_since, write_manifest
 from reproof.environment.sources import local_sources
+from reproof.environment.uv import disk_is_full
 from reproof.environment.values import Environment, EnvironmentRequest
 from reproof.errors import EnvironmentBuildError
 from reproof.model.event import Emit, Event, silent
@@ -37,16 +41,17 @@ def create(request: EnvironmentRequest, target: Path | None = None, emit: Emit =
         emit: Told about the work and about what was found changed.
 
     Raises:
-        EnvironmentBuildError: It cannot be made, or does not equal its lock.
-        OSError: The disk is full or not writable.
+        EnvironmentBuildError: It cannot be made, does not equal its lock, or the disk is full.
+        OSError: The disk is not writable.
     """
     key = environment_key(request)
     if target is not None:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise EnvironmentBuildError(f"cannot make an environment at `{target}`: something is there")
-        return _build(request, target.absolute(), key, emit)
+        with _on_a_disk(target):
+            return _build(request, target.absolute(), key, emit)
     folder = _place(key)
-    with locked(folder.with_name(f"{folder.name}.lock")):
+    with _on_a_disk(folder), locked(folder.with_name(f"{folder.name}.lock")):
         found = _load(folder, key)
         if found is not None and not _tell(check(found), emit):
             return msgspec.structs.replace(found, reused=True)
@@ -117,6 +122,18 @@ def _build(request: EnvironmentRequest, folder: Path, key: str, emit: Emit) -> E
     done = f"made the environment: {len(environment.distributions)} packages"
     emit(Event(kind="finish", subject="environment", message=done))
     return environment
+
+
+@contextmanager
+def _on_a_disk(folder: Path) -> Iterator[None]:
+    """Say of a disk that is full that it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        details = [("folder", str(folder)), ("reason", os.strerror(error.errno))]
+        raise disk_is_full("make the environment", details) from error
 
 
 def _place(key: str) -> Path:

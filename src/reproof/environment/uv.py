@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from reproof.base.git import without_secrets
@@ -29,6 +31,7 @@ _NO_WHEEL = re.compile(
 _OTHER = re.compile(r"(?P<what>[\w.\-]+==\S+) has no wheels with a matching")
 _ABSENT = re.compile(r"there is no version of (?P<what>[\w.\-]+==\S+)")
 _BUILD = re.compile(r"Failed to build `(?P<what>[^`]+)`")
+_FULL = (f"(os error {errno.ENOSPC})", f"(os error {errno.EDQUOT})")
 _OFFLINE = ("network was disabled", "network connectivity is disabled")
 
 
@@ -88,6 +91,8 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
         source: The file of the project that asked for it.
     """
     words = without_secrets(done.stderr.decode("utf-8", "replace"))
+    if any(sign in words for sign in _FULL):
+        return disk_is_full(what, [("source", source), ("uv", _last_lines(words))])
     if match := _MISMATCH.search(words):
         return _hash_error(match, source)
     if match := _NO_WHEEL.search(words):
@@ -118,6 +123,15 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
             hint="run it once without `--offline`, or with UV_OFFLINE unset",
         )
     return EnvironmentBuildError(f"cannot {what}", details=[("source", source), ("uv", _last_lines(words))])
+
+
+def disk_is_full(what: str, details: Sequence[tuple[str, str]]) -> EnvironmentBuildError:
+    """The error for a disk, or a quota, that leaves no room for `what` is to be done."""
+    return EnvironmentBuildError(
+        f"cannot {what}: the disk is full",
+        details=details,
+        hint="free some space, or let REPROOF_CACHE_DIR and UV_CACHE_DIR name folders on another disk",
+    )
 
 
 def _hash_error(match: re.Match[str], source: str) -> EnvironmentBuildError:
