@@ -154,3 +154,25 @@ def test_what_was_seeded_is_recorded(group: str, applied: set[str], runs_of: Cal
     assert not {
         subject for subject in subjects if subject.startswith(("hook", "import of", "torch", "tensorflow"))
     }
+
+
+REFUSED = """
+import tensorflow as tf
+tf.nn.fractional_max_pool(tf.ones((1, 8, 8, 1)), [1.0, 1.5, 1.5, 1.0])
+"""
+
+
+@pytest.mark.frameworks
+@pytest.mark.needs("tensorflow")
+@pytest.mark.xdist_group("graphs")
+def test_an_operation_that_refuses_names_the_way_out(tmp_path: Path) -> None:
+    project = Project(tmp_path / "refused", environment(tmp_path))
+    project.folder.mkdir()
+    project.write("train.py", REFUSED)
+    project.commit()
+    words = ("--seed", "42", "--no-log", "--env-manager", "local")
+    result = project.reproof("run", *words, "--", "python", "train.py", expect=1)
+    assert "determinism" in result.err.partition("randomness:")[0]  # the library's own words
+    last = " ".join(result.err.rpartition("randomness:")[2].split())
+    assert "if that is why the command failed, pass `--determinism off`" in last
+    project.reproof("run", *words, "--determinism", "off", "--", "python", "train.py", expect=0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reproof.capture import observations
+from reproof.capture.entropy import draws
 from reproof.capture.readings import readings
 from reproof.model.observation import Answered, Applied, Booted, Switched
 
@@ -124,6 +125,60 @@ def test_seeds_of_courses(place: Any) -> None:
     assert told.failures() == []
 
 
+GIVEN = """
+import numpy as np
+from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import KFold, cross_val_score, train_test_split
+from sklearn.utils import shuffle
+x, y = make_classification(n_samples=40, random_state=7)
+parts = train_test_split(
+    x, y, random_state=42)
+first = shuffle([1, 2, 3], random_state=3)
+for train, test in KFold(2, shuffle=True, random_state=5).split(x):
+    pass
+forest = RandomForestClassifier(n_estimators=2, random_state=1)
+cross_val_score(forest, x, y, cv=2)
+state = np.random.RandomState(11)
+state.seed(12)
+np.random.RandomState(seed=np.int64(13))
+np.random.RandomState([1, 2])
+np.random.seed(14)
+train_test_split(x, random_state=state)
+print(parts[0][0][0], first, test, state.random_sample())
+"""
+
+
+@pytest.mark.needs("sklearn")
+def test_seeds_given_to_functions_and_states(place: Any) -> None:
+    told = place.run(GIVEN, REPROOF_SEED="7", PYTHONPATH=packages())
+    assert told.status == 0, told.stderr
+    plain = place.run(GIVEN, PYTHONPATH=packages(), REPROOF_OBSERVATIONS=None)
+    assert told.stdout == plain.stdout
+    _, seeded = observations.randomness(told.lines)
+    assert [(each.what, each.where.removeprefix("${PROJECT}/main.py:"), each.value) for each in seeded] == [
+        ("make_classification(random_state)", "7", "7"),
+        ("train_test_split(random_state)", "8", "42"),
+        ("shuffle(random_state)", "10", "3"),
+        ("KFold(random_state)", "11", "5"),
+        ("RandomForestClassifier(random_state)", "13", "1"),
+        ("numpy.random.RandomState", "15", "11"),
+        ("numpy.random.RandomState", "16", "12"),
+        ("numpy.random.RandomState", "17", "13"),
+        ("numpy.random.seed", "19", "14"),
+    ]
+    assert told.failures() == []
+
+
+@pytest.mark.needs("numpy")
+def test_a_state_that_is_seeded_by_the_clock(place: Any) -> None:
+    code = "import time\nimport numpy as np\nnp.random.RandomState(int(time.time()))"
+    told = place.run(code, REPROOF_SEED="7", REPROOF_ENTROPY="control", PYTHONPATH=packages())
+    (draw,) = draws(told.lines)
+    assert (draw.what, draw.where) == ("numpy.random.RandomState() by the clock", "${PROJECT}/main.py:3")
+    assert draw.control == "uncontrolled"
+
+
 @pytest.mark.frameworks
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize(("profile", "mode"), [("default", "warn"), ("strict", "error"), ("off", "off")])
@@ -144,6 +199,24 @@ def test_torch(place: Any, profile: str, mode: str) -> None:
         assert (each.asked, each.answer, each.where) == (value, value, f"${{PROJECT}}/main.py:{line}")
     assert found["torch.initial_seed"].answer == "42"
     assert told.failures() == []
+
+
+@pytest.mark.frameworks
+@pytest.mark.needs("torch")
+def test_a_generator_of_torchs_has_a_fixed_seed_until_it_asks_for_another(place: Any) -> None:
+    code = """
+import torch
+generator = torch.Generator()
+print(torch.rand(2, generator=generator).tolist(), generator.initial_seed())
+print(torch.Generator().seed())
+"""
+    given = {"PYTHONPATH": packages("torch"), "CUDA_VISIBLE_DEVICES": "", "REPROOF_ENTROPY": "control"}
+    one, two = (place.run(code, **given, REPROOF_SEED=seed) for seed in ("7", "8"))
+    assert one.status == 0, one.stderr
+    mine, theirs = one.stdout.splitlines(), two.stdout.splitlines()
+    assert mine[0] == theirs[0]  # fixed by the library: nothing to tell
+    assert mine[1] != theirs[1]  # not seen, as the documentation says
+    assert [draw for draw in draws(one.lines) if draw.control != "harmless"] == []
 
 
 @pytest.mark.frameworks
@@ -236,6 +309,57 @@ def test_loky_workers_have_streams_and_share_the_threads(place: Any) -> None:
     assert len(set(values)) == len(values)
     given["REPROOF_SET"] = ""  # the user's own number then
     assert place.call(*command, **given, REPROOF_SEED="7").stdout.split()[-1] == "4"
+
+
+ONE_WORKER = """
+import sys
+sys.path.append(sys.argv[1])
+from joblib.externals.loky import get_reusable_executor
+
+def work(number):
+    import random
+    import numpy as np
+    return random.random(), np.random.rand(), np.random.default_rng().random()
+
+if __name__ == "__main__":
+    print(*get_reusable_executor(max_workers=1).map(work, range(6)), sep="\\n")
+"""
+
+ANY_WORKER = """
+import sys
+sys.path.append(sys.argv[1])
+from joblib import Parallel, delayed
+
+def work(number):
+    import numpy as np
+    return number, np.random.RandomState(number).rand(), np.random.default_rng(number).random()
+
+print(*Parallel(n_jobs=3)(delayed(work)(number) for number in range(30)), sep="\\n")
+"""
+
+
+@pytest.mark.needs("joblib")
+def test_one_loky_worker_repeats(place: Any) -> None:
+    command = (place.python, write(place, ONE_WORKER), packages("joblib"))
+    given = {"PYTHONPATH": packages("joblib"), "REPROOF_ENTROPY": "control"}
+    one, two, other = (place.call(*command, **given, REPROOF_SEED=seed) for seed in ("7", "7", "8"))
+    assert one.status == 0, one.stderr
+    assert one.stdout == two.stdout
+    lines = one.stdout.splitlines()
+    assert len(set(lines)) == 6
+    assert set(lines).isdisjoint(other.stdout.splitlines())
+    assert any("LokyProcess" in " ".join(boot.argv) for boot in one.boots)
+
+
+@pytest.mark.needs("joblib")
+def test_loky_tasks_that_seed_themselves_repeat_whoever_takes_them(place: Any) -> None:
+    command = (place.python, write(place, ANY_WORKER), packages("joblib"))
+    given = {"PYTHONPATH": packages("joblib"), "REPROOF_ENTROPY": "control"}
+    one, two = (place.call(*command, **given, REPROOF_SEED=seed) for seed in ("7", "8"))
+    assert one.status == 0, one.stderr
+    assert one.stdout == two.stdout
+    assert len(one.stdout.splitlines()) == 30
+    assert {draw.control for draw in draws(one.lines)} <= {"harmless"}
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])

@@ -7,9 +7,15 @@ import _reproof_lines as lines
 import _reproof_random as randomness
 import _reproof_states as states
 
+_DEPTH = 12  # frames of scikit-learn between the program and what asks for its random state
+
 
 def sklearn(module):
-    """``sklearn.utils.validation``: `check_random_state` is asked for NumPy's global state by None."""
+    """``sklearn.utils.validation``: what has a `random_state` asks `check_random_state`.
+
+    By None for NumPy's global state. Numbers are told of where the program gave them to a function, or to
+    what splits data; estimators are noted where they are made.
+    """
     original = getattr(module, "check_random_state", None)
     if original is None:
         lines.failed("sklearn", "`random_state=None` is not seen: this version decides about it elsewhere")
@@ -17,10 +23,13 @@ def sklearn(module):
     shared = sys.modules.get("numpy.random")
 
     def check_random_state(seed):
-        if seed is None or seed is shared:
+        if seed is None or seed is shared or seed.__class__ is int:
             try:
                 frame = sys._getframe(1)
-                states.drew("numpy.random", "%s(random_state=None)" % _asking(frame), entropy.Seen(frame))
+                if seed.__class__ is int:
+                    _note_given(seed, frame)
+                else:
+                    states.drew("numpy.random", "%s(random_state=None)" % _asking(frame), entropy.Seen(frame))
             except entropy.FORBIDDEN:
                 raise
             except Exception as error:
@@ -28,6 +37,34 @@ def sklearn(module):
         return original(seed)
 
     module.check_random_state = randomness.disguised(check_random_state, original)
+
+
+def _note_given(seed, frame):
+    asked = None
+    for _ in range(_DEPTH):
+        if frame is None:
+            return
+        kind = lines.kind_of(frame)
+        if kind == lines.USER:
+            break
+        if kind == lines.LIBRARY and frame.f_code.co_varnames[:1] != ("args",):  # that is a decorator's
+            asked = frame
+        frame = frame.f_back
+    else:
+        return
+    name, given = _parameter(asked) if asked is not None else ("", None)
+    if given.__class__ is int and given == seed:
+        randomness.tell_seed(name + "(random_state)", lines.place_of(frame), "", seed)
+
+
+def _parameter(frame):
+    """The function, or the type of object, that the program called, and the random state that it has."""
+    code = frame.f_code
+    if "self" in code.co_varnames[:1]:
+        me = frame.f_locals.get("self")
+        given = None if hasattr(type(me), "get_params") else getattr(me, "random_state", None)
+        return type(me).__name__, given
+    return code.co_name, frame.f_locals.get("random_state") if "random_state" in code.co_varnames else None
 
 
 def _asking(frame):

@@ -3,6 +3,7 @@
 All of them, and no seeded one, draw entropy through the name `randbits` of `numpy.random.bit_generator`;
 with one exception: `RandomState(seed)` makes an unseeded bit generator first and seeds it then. That one
 is looked at a moment later: a bit generator that was seeded the old way has lost its seed sequence.
+The seed itself is made a number by the name `operator` of `numpy.random._mt19937`.
 """
 
 import sys
@@ -66,6 +67,7 @@ def install():
 
     source.randbits = randomness.disguised(randbits, draw)
     legacy._MT19937 = _Maker(kind)
+    _watch_legacy_seeds(sys.modules.get("numpy.random._mt19937"))
 
 
 def settle(at_last=True):
@@ -82,6 +84,36 @@ def settle(at_last=True):
                 entropy.CONTROLLED if controlled else None,
                 "stream" if controlled else "",
             )
+
+
+def _watch_legacy_seeds(module):
+    original = getattr(module, "operator", None)
+    if original is None:
+        lines.failed("numpy.random", "`RandomState(seed)` is not seen: this version takes its seed otherwise")
+    else:
+        module.operator = _Operator(original)
+
+
+class _Operator:
+    """Stands for the module `operator` where a seed of the old way is made a number."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def index(self, value):
+        number = self.module.index(value)
+        try:
+            frame = sys._getframe(1)
+            if lines.kind_of(frame) == lines.USER:
+                randomness.tell_seed("numpy.random.RandomState", lines.place_of(frame), "", number)
+        except entropy.FORBIDDEN:
+            raise
+        except Exception as error:
+            lines.failed("numpy.random.RandomState", repr(error))
+        return number
+
+    def __getattr__(self, name):
+        return getattr(self.module, name)
 
 
 class _Maker:
