@@ -19,13 +19,15 @@ class Flat:
     """The top level of an array.
 
     Attributes:
-        valid: For each row whether it has a value; None when all have.
+        rows: How many there are.
+        absent: The rows without a value, ascending; None when all have one.
         lengths: Items of each row of lists, bytes of each text (0 for nulls); None for others.
         bits: The values of fixed width as unsigned integers, or as rows of bytes (0 where null).
         children: Arrays of the items of lists, of the fields of structs, or of the bytes of texts.
     """
 
-    valid: np.ndarray | None
+    rows: int
+    absent: np.ndarray | None
     lengths: np.ndarray | None = None
     bits: np.ndarray | None = None
     children: tuple[Any, ...] = ()
@@ -75,26 +77,32 @@ def flatten(array: pa.Array, depth: int = 0) -> Flat:
 
     if depth > MAX_DEPTH:
         raise ContentError("values are nested too deeply")
-    kind = array.type
-    valid = np.asarray(array.is_valid()) if array.null_count else None
+    kind, rows = array.type, len(array)
+    absent = _absent(array) if array.null_count else None
     if pa.types.is_null(kind):
-        return Flat(np.zeros(len(array), bool))
+        return Flat(rows, np.arange(rows))
     if is_text(kind):
-        lengths, data = _text_parts(array, valid)
-        return Flat(valid, lengths, children=(pa.array(data),))
+        lengths, data = _text_parts(array, absent)
+        return Flat(rows, absent, lengths, children=(pa.array(data),))
     if pa.types.is_struct(kind):
-        return Flat(valid, children=tuple(bare(child) for child in _fields(array, valid)))
+        return Flat(rows, absent, children=tuple(bare(child) for child in _fields(array, absent)))
     if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        lengths = _list_lengths(array, valid)
-        return Flat(valid, lengths, children=(bare(array.flatten()),))
-    return Flat(valid, bits=bits_of(array, valid))
+        lengths = _list_lengths(array, absent)
+        return Flat(rows, absent, lengths, children=(bare(array.flatten()),))
+    return Flat(rows, absent, bits=bits_of(array, absent))
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether rows are texts or bytes of any length, with offsets of 64 bits."""
+    """Whether rows are texts or bytes of any length, one after the other between offsets."""
     import pyarrow as pa
 
-    return bool(pa.types.is_large_string(kind) or pa.types.is_large_binary(kind))
+    return kind.id in (pa.lib.Type_STRING, pa.lib.Type_BINARY) or _has_wide_offsets(kind)
+
+
+def _has_wide_offsets(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return kind.id in (pa.lib.Type_LARGE_STRING, pa.lib.Type_LARGE_BINARY)
 
 
 def pa_array(values: np.ndarray) -> pa.Array:
@@ -117,7 +125,7 @@ def _plain_item(item: pa.Field, depth: int) -> pa.Field:
 
 
 def bare(array: pa.Array) -> pa.Array:
-    """The values without extension types, dictionaries and runs, with offsets of 64 bits."""
+    """The values without extension types, dictionaries, runs and views; lists with offsets of 64 bits."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -148,69 +156,70 @@ def _entries(array: pa.MapArray) -> pa.ListArray:
 
 
 def _shallow(kind: pa.DataType) -> pa.DataType:
-    """The type with 64-bit offsets at its top level."""
+    """The type with its values in one place, and of lists with offsets of 64 bits, at its top level."""
     import pyarrow as pa
 
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is(kind, "is_string_view"):
+    if _is(kind, "is_string_view"):
         return pa.large_string()
-    if pa.types.is_binary(kind) or _is(kind, "is_binary_view"):
+    if _is(kind, "is_binary_view"):
         return pa.large_binary()
     if pa.types.is_list(kind) or _is(kind, "is_list_view") or _is(kind, "is_large_list_view"):
         return pa.large_list(kind.value_field)
     return kind
 
 
-def _fields(array: pa.Array, valid: np.ndarray | None) -> list[pa.Array]:
+def _fields(array: pa.Array, absent: np.ndarray | None) -> list[pa.Array]:
     """The fields of structs, null where the struct is."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     fields = [array.field(number) for number in range(array.type.num_fields)]
-    if valid is None:
+    if absent is None:
         return fields
-    absent = pa.array(~valid)
+    valid = pa.array(_all_but(absent, len(array)))
     return [
-        each if pa.types.is_null(each.type) else pc.if_else(absent, pa.scalar(None, each.type), each)
+        each if pa.types.is_null(each.type) else pc.if_else(valid, each, pa.scalar(None, each.type))
         for each in map(bare, fields)
     ]
 
 
-def _text_parts(array: pa.Array, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _text_parts(array: pa.Array, absent: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Lengths and bytes of texts; those that stand in the place of nulls are left out."""
     import numpy as np
 
+    if not len(array):
+        return np.zeros(0, np.int64), np.zeros(0, np.uint8)
     _, offsets, data = array.buffers()
-    ends = (
-        np.frombuffer(offsets, np.int64, len(array) + 1, 8 * array.offset)
-        if len(array)
-        else np.zeros(1, np.int64)
-    )
-    lengths = np.diff(ends)
+    width = np.dtype(np.int64 if _has_wide_offsets(array.type) else np.int32)
+    ends = np.frombuffer(offsets, width, len(array) + 1, width.itemsize * array.offset)
+    lengths = np.subtract(ends[1:], ends[:-1], dtype=np.int64)
     raw = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
-    if (lengths < 0).any() or ends[0] < 0 or ends[-1] > len(raw):
+    if lengths.min() < 0 or ends[0] < 0 or ends[-1] > len(raw):
         raise ContentError("the places of texts are damaged")
     part = raw[ends[0] : ends[-1]]
-    if valid is not None and (lengths[~valid] > 0).any():
-        part = part[np.repeat(valid, lengths)]
-        lengths = np.where(valid, lengths, 0)
+    if absent is not None and lengths[absent].any():
+        part = part[np.repeat(_all_but(absent, len(array)), lengths)]
+        lengths[absent] = 0
     return lengths, part
 
 
-def _list_lengths(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
+def _list_lengths(array: pa.Array, absent: np.ndarray | None) -> np.ndarray:
     import numpy as np
     import pyarrow as pa
 
     if pa.types.is_fixed_size_list(array.type):
         lengths = np.full(len(array), array.type.list_size, np.int64)
-        return lengths if valid is None else np.where(valid, lengths, 0)
-    lengths = np.diff(np.asarray(array.offsets)).astype(np.int64)
-    return lengths if valid is None else np.where(valid, lengths, 0)
+    else:
+        lengths = np.diff(np.asarray(array.offsets)).astype(np.int64)
+    if absent is not None:
+        lengths[absent] = 0
+    return lengths
 
 
-def bits_of(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
+def bits_of(array: pa.Array, absent: np.ndarray | None) -> np.ndarray:
     """The bits of values of fixed width: unsigned integers, or rows of bytes for other widths.
 
-    Where `valid` says that there is no value they are 0.
+    In the rows `absent` they are 0.
 
     Raises:
         ContentError: Values of this type have no fixed width.
@@ -220,8 +229,7 @@ def bits_of(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
 
     kind = array.type
     if pa.types.is_boolean(kind):
-        array = array.cast(pa.uint8())
-        kind = array.type
+        return _cleared(_unpacked(array, array.buffers()[1]), absent)
     try:
         width = kind.bit_width
     except ValueError:
@@ -233,9 +241,60 @@ def bits_of(array: pa.Array, valid: np.ndarray | None) -> np.ndarray:
     if not len(array) or not size:
         return np.zeros((len(array), size), np.uint8)
     raw = np.frombuffer(buffer, np.uint8, len(array) * size, array.offset * size)
-    found = raw.view(f"<u{size}") if size in {1, 2, 4, 8} else raw.reshape(-1, size)
-    if valid is None:
-        return found
-    cleared: np.ndarray = found.copy()
-    cleared[~valid] = 0
+    return _cleared(raw.view(f"<u{size}") if size in {1, 2, 4, 8} else raw.reshape(-1, size), absent)
+
+
+def _cleared(values: np.ndarray, absent: np.ndarray | None) -> np.ndarray:
+    """The values with zeros in the place of nulls; no copy where they are there already."""
+    if absent is None or not values[absent].any():
+        return values
+    cleared = values.copy()
+    cleared[absent] = 0
     return cleared
+
+
+def _all_but(rows: np.ndarray, count: int) -> np.ndarray:
+    import numpy as np
+
+    found = np.ones(count, bool)
+    found[rows] = False
+    return found
+
+
+def _absent(array: pa.Array) -> np.ndarray:
+    """The rows without a value.
+
+    They are searched for among bytes of the bitmap first: of many rows that have nearly all a value
+    NumPy finds the others slowly.
+    """
+    import numpy as np
+
+    bitmap = array.buffers()[0]
+    if bitmap is None or array.type.num_fields:
+        return np.flatnonzero(~np.asarray(array.is_valid()))
+    missing = ~_packed(array, bitmap)
+    where = np.flatnonzero(missing != 0)
+    among = np.flatnonzero(np.unpackbits(missing[where], bitorder="little").view(bool))
+    places = (where[among >> 3] << 3) + (among & 7) - array.offset % 8
+    first, end = np.searchsorted(places, (0, len(array)))
+    found: np.ndarray = places[first:end]
+    return found
+
+
+def _unpacked(array: pa.Array, bitmap: pa.Buffer) -> np.ndarray:
+    """The bits of a bitmap of an array, each as a byte."""
+    import numpy as np
+
+    skipped = array.offset % 8
+    bits = np.unpackbits(_packed(array, bitmap), bitorder="little")
+    return bits[skipped : skipped + len(array)]
+
+
+def _packed(array: pa.Array, bitmap: pa.Buffer) -> np.ndarray:
+    """The bytes of a bitmap in which the bits of an array lie."""
+    import numpy as np
+
+    if not len(array):
+        return np.zeros(0, np.uint8)
+    first, skipped = divmod(array.offset, 8)
+    return np.frombuffer(bitmap, np.uint8, (skipped + len(array) + 7) // 8, first)

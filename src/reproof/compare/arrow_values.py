@@ -92,8 +92,8 @@ class ColumnDigest:
 
         streams = self._streams.setdefault(path, [blake3.blake3(), blake3.blake3(), blake3.blake3(), 0])
         flat = flatten(array, len(path))
-        if flat.valid is not None:
-            streams[0].update((np.flatnonzero(~flat.valid) + streams[3]).astype("<i8").tobytes())
+        if flat.absent is not None:
+            streams[0].update(np.ascontiguousarray(flat.absent + streams[3], "<i8").view(np.uint8))
         if flat.lengths is not None:
             streams[1].update(np.ascontiguousarray(flat.lengths, "<i8").view(np.uint8))
         if flat.bits is not None:
@@ -116,11 +116,9 @@ class _Comparing:
 
         first, second = flatten(one, depth), flatten(two, depth)
         mask = np.zeros(len(one), bool)
-        if first.valid is not None or second.valid is not None:
-            valid = [
-                np.ones(len(one), bool) if each.valid is None else each.valid for each in (first, second)
-            ]
-            mask |= valid[0] != valid[1]
+        for side in (first, second):
+            if side.absent is not None:  # twice is not at all
+                mask[side.absent] ^= True
         if first.lengths is not None and second.lengths is not None:
             mask |= first.lengths != second.lengths
         self._without_number(int(np.count_nonzero(mask)))
@@ -215,8 +213,8 @@ def _hashes(array: pa.Array, depth: int) -> np.ndarray:
         found = np.full(len(array), len(flat.children), np.uint64)
         for child in flat.children:
             found = mixed(found) + _hashes(child, depth + 1)
-    if flat.valid is not None:
-        found = np.where(flat.valid, found, np.uint64(_NULL_HASH))
+    if flat.absent is not None:
+        found[flat.absent] = np.uint64(_NULL_HASH)
     return found
 
 
