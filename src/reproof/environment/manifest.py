@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,13 +14,16 @@ from reproof.environment.installed import Change, max_workers, recorded_files
 _NAME = "reproof-manifest"
 
 
-_State = tuple[int, int, int, int]  # inode, size, mtime and ctime in nanoseconds
+#: Inode, size, and ctime in nanoseconds, which every write moves and no program can set back.
+_State = tuple[int, int, int]
+#: States by name within a folder, by folder: ``""`` or ``"lib/python3.11/"``.
+_States = dict[str, dict[str, _State]]
 
 
 class _Manifest(msgspec.Struct, array_like=True, frozen=True):
-    """States by path, and, not decoded before a state has moved, sha256 digests by path."""
+    """States, and, not decoded before one has moved, sha256 digests by path."""
 
-    states: dict[str, _State]
+    states: _States
     digests: msgspec.Raw
 
 
@@ -31,14 +33,14 @@ def write_manifest(folder: Path, site_packages: Path) -> None:
     To be called when the files have just been found to agree with their RECORD, whose digests
     are taken over. Raises OSError as the file system does.
     """
-    states = dict(_states(str(folder)))
+    states = _states(str(folder))
     root = f"{folder}/"
     digests = {
         path.removeprefix(root): entry.digest
         for path, (_, entry) in recorded_files(site_packages).items()
         if entry.algorithm == "sha256"
     }
-    digests.update(_digest_all(folder, [name for name in states if name not in digests]))
+    digests.update(_digest_all(folder, [name for name in _paths(states) if name not in digests]))
     _write(folder, states, digests)
 
 
@@ -54,12 +56,13 @@ def changed_since(folder: Path, site_packages: Path) -> list[Change]:
     """
     try:
         manifest = msgspec.msgpack.decode((folder / _NAME).read_bytes(), type=_Manifest)
-        old, now = manifest.states, dict(_states(str(folder)))
-        if now == old:
+        states = _states(str(folder))
+        if states == manifest.states:
             return []
         digests = msgspec.msgpack.decode(manifest.digests, type=dict[str, bytes])
     except (OSError, msgspec.DecodeError):
         return [Change(distribution="", path=_NAME, how="missing")]
+    old, now = _paths(manifest.states), _paths(states)
     moved = [name for name, state in now.items() if state != old.get(name)]
     present = _digest_all(folder, [name for name in moved if name in old])
     hows = dict.fromkeys((name for name in old if name not in now), "missing")
@@ -67,11 +70,11 @@ def changed_since(folder: Path, site_packages: Path) -> list[Change]:
     hows.update((name, "changed") for name in present if present[name] != digests.get(name))
     if hows:
         return _named(folder, site_packages, hows)
-    _write(folder, now, digests)
+    _write(folder, states, digests)
     return []
 
 
-def _write(folder: Path, states: dict[str, _State], digests: dict[str, bytes]) -> None:
+def _write(folder: Path, states: _States, digests: dict[str, bytes]) -> None:
     manifest = _Manifest(states, msgspec.Raw(msgspec.msgpack.encode(digests)))
     write_atomic(folder / _NAME, msgspec.msgpack.encode(manifest), durable=False)
 
@@ -91,20 +94,36 @@ def _named(folder: Path, site_packages: Path, hows: dict[str, str]) -> list[Chan
     return changes
 
 
-def _states(root: str) -> Iterator[tuple[str, _State]]:
-    """Relative path and (inode, size, mtime, ctime) of each file and symlink, without bytecode."""
+def _states(root: str) -> _States:
+    """States of all files and symlinks, without bytecode; folders without any are left out.
+
+    Each folder is opened, so that the kernel looks up names and not paths: there are tens of thousands.
+    """
+    found: _States = {}
     pending = [""]
     while pending:
         below = pending.pop()
-        with os.scandir(f"{root}/{below}") as entries:
-            for entry in entries:
-                name = below + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name != "__pycache__":
-                        pending.append(f"{name}/")
-                elif not entry.name.endswith(".pyc") and not name.startswith("reproof-"):
-                    state = entry.stat(follow_symlinks=False)
-                    yield name, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        states: dict[str, _State] = {}
+        handle = os.open(f"{root}/{below}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.scandir(handle) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        if name != "__pycache__":
+                            pending.append(f"{below}{name}/")
+                    elif not name.endswith(".pyc") and (below or not name.startswith("reproof-")):
+                        state = entry.stat(follow_symlinks=False)
+                        states[name] = (state.st_ino, state.st_size, state.st_ctime_ns)
+        finally:
+            os.close(handle)
+        if states:
+            found[below] = states
+    return found
+
+
+def _paths(states: _States) -> dict[str, _State]:
+    return {below + name: state for below, inner in states.items() for name, state in inner.items()}
 
 
 def _digest_all(folder: Path, names: list[str]) -> dict[str, bytes]:
