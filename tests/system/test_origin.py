@@ -27,9 +27,9 @@ with mlflow.start_run():
     open("weights.txt", "w").write("0.5\\n")
     mlflow.pyfunc.log_model(
         name="model", python_model=Model(), artifacts={"weights": "weights.txt"}, pip_requirements=["mlflow"],
-        registered_model_name="bikes",
+        registered_model_name="wheels",
     )
-mlflow.MlflowClient().set_registered_model_alias("bikes", "champion", 1)
+mlflow.MlflowClient().set_registered_model_alias("wheels", "champion", 1)
 """
 
 
@@ -49,11 +49,11 @@ def model_folder(project: Project) -> Path:
 def test_a_model_leads_to_its_run_and_verdict(project: Project, tmp_path: Path) -> None:
     run(project)
     record = project.records()[-1].stem
-    seen = project.reproof("show", "models:/bikes@champion", "--output-format", "json", expect=3).json
+    seen = project.reproof("show", "models:/wheels@champion", "--output-format", "json", expect=3).json
     assert (seen["record"], seen["version"], seen["exit_status"]) == (record, "1", 3)
-    assert "nobody verified that run" in project.reproof("show", "models:/bikes/1", expect=3).out
+    assert "nobody verified that run" in project.reproof("show", "models:/wheels/1", expect=3).out
     project.verify("--no-log", expect=0)
-    for name in ("models:/bikes@champion", "models:/bikes/latest", str(model_folder(project))):
+    for name in ("models:/wheels@champion", "models:/wheels/latest", str(model_folder(project))):
         seen = project.reproof("show", name, "--output-format", "json", expect=0).json
         assert seen["record"] == record
         assert seen["verdict"]["reproduced"]
@@ -84,9 +84,9 @@ def test_content_at_another_name_is_another_model(project: Project, tmp_path: Pa
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("models:/bikes", "cannot read the model address `models:/bikes`"),
-        ("models:/bikes@nobody", "no model `models:/bikes@nobody`"),
-        ("models:/bikes/7", "no model `models:/bikes/7`"),
+        ("models:/wheels", "cannot read the model address `models:/wheels`"),
+        ("models:/wheels@nobody", "no model `models:/wheels@nobody`"),
+        ("models:/wheels/7", "no model `models:/wheels/7`"),
     ],
 )
 def test_a_model_that_is_not_there_is_an_error(project: Project, address: str, words: str) -> None:
@@ -96,20 +96,15 @@ def test_a_model_that_is_not_there_is_an_error(project: Project, address: str, w
 
 @pytest.mark.xdist_group("server")
 def test_a_model_of_a_server_is_found_without_the_project(
-    project: Project, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+    project: Project, server: MLflowServer, tmp_path: Path
 ) -> None:
-    server = MLflowServer(tmp_path_factory.mktemp("server"))
-    server.start()
-    try:
-        project.env["MLFLOW_TRACKING_URI"] = server.uri
-        run(project)
-        project.verify(expect=0)
-        (tmp_path / "elsewhere").mkdir()
-        validator = Project(tmp_path / "elsewhere", project.env)
-        for name in ("models:/bikes@champion", "models:/bikes/latest"):
-            seen = json.loads(validator.reproof("show", name, "--output-format", "json", expect=0).out)
-            assert seen["record"] == project.records()[-1].stem
-            assert seen["verdict"]["reproduced"]
-        assert "no model `models:/bikes@x`" in validator.reproof("show", "models:/bikes@x", expect=2).err
-    finally:
-        server.kill()
+    project.env["MLFLOW_TRACKING_URI"] = server.uri
+    run(project)
+    project.verify(expect=0)
+    (tmp_path / "elsewhere").mkdir()
+    validator = Project(tmp_path / "elsewhere", project.env)
+    for name in ("models:/wheels@champion", "models:/wheels/latest"):
+        seen = json.loads(validator.reproof("show", name, "--output-format", "json", expect=0).out)
+        assert seen["record"] == project.records()[-1].stem
+        assert seen["verdict"]["reproduced"]
+    assert "no model `models:/wheels@x`" in validator.reproof("show", "models:/wheels@x", expect=2).err
