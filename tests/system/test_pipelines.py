@@ -186,7 +186,10 @@ def test_stages_have_records_of_what_was_before_and_after(project: Project) -> N
     assert materials["lookup.py"]["origin"] == "git"
     assert [each["name"] for each in record["products"]] == ["features.csv"]
     assert json.loads(record["stage"]["params"]) == {"params.yaml": {"scale": 0.15}}
+    assert materials["parts/one.csv"]["table"]["rows"] == 11  # the first line names the column
     whole = parent(project)
+    (raw,) = (each for each in whole["materials"] if each["name"] == "raw.csv")
+    assert raw["table"]["rows"] == 23
     assert {each["name"] for each in whole["materials"]} == {
         "lookup.py",
         "params.yaml",

@@ -22,6 +22,7 @@ from reproof.model.event import Emit, Event, silent
 from reproof.model.pipeline import Stage
 from reproof.model.record import Byproducts, Record
 from reproof.model.stages import PipelineSection, StageLink
+from reproof.model.table import ENDINGS
 from reproof.project.dvc_graph import chosen, read_pipeline
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
@@ -34,6 +35,7 @@ from reproof.workflow.pipeline.recorded import RecordedPipeline
 from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, why_run
 from reproof.workflow.pipeline.undeclared import describe_undeclared
 from reproof.workflow.prepare import Prepared, prepare
+from reproof.workflow.tables import with_tables
 from reproof.workflow.tracked import Tracked, Tracker, nested_run
 from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import note_own
@@ -244,7 +246,7 @@ class _Run:
         """Run a stage, and keep what came of it; in a thread where several run at once."""
         self.emit(Event(kind="note", subject=stage.address, message=f"stage `{stage.address}`: {reason}"))
         scratch.mkdir()
-        done = run_stage(self.work, stage, scratch, self.emit)
+        done = self._with_tables(run_stage(self.work, stage, scratch, self.emit))
         if done.ok:
             self.keeper.keep_outs(stage, done)
         identity = self.records.write(done.record)
@@ -252,6 +254,13 @@ class _Run:
         if done.ok:
             self.last.keep(stage.address, identity)
         self._note(stage, done, identity, reason)
+
+    def _with_tables(self, done: Done) -> Done:
+        """What a stage did, its materials that are tables with the digest of what they hold."""
+        tables = (each.name for each in done.record.materials if Path(each.name).suffix.lower() in ENDINGS)
+        self.work.seen.update(str(self.work.top / name) for name in tables)  # other stages may be watched
+        record = with_tables(done.record, self.work.setup.naming, self.prepared.own, self.emit)
+        return msgspec.structs.replace(done, record=record)
 
     def _note(self, stage: Stage, done: Done, identity: str, reason: str) -> None:
         parents = tuple(each.address for each in self.work.pipeline.parents(stage))
