@@ -159,7 +159,7 @@ def note(what, seen, control=None, by=""):
     return site
 
 
-def system(data, what="os.urandom()"):
+def system(data, what):
     """Bytes were taken from the system, by the code itself or for an identifier: what they are, then."""
     if _quiet and get_ident() in _quiet:
         return data

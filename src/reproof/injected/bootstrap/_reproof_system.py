@@ -10,17 +10,7 @@ def watch():
     draw = os.urandom
 
     def urandom(size, /):
-        data = draw(size)
-        entropy = None
-        try:
-            import _reproof_entropy as entropy  # at the first draw: most programs make none
-
-            return entropy.system(data)
-        except BaseException as error:
-            if entropy is not None and isinstance(error, entropy.FORBIDDEN):
-                raise
-            lines.failed("os.urandom", repr(error))
-        return data
+        return _taken(draw(size), "os.urandom()")
 
     _liken(urandom, draw)
     urandom.__module__ = "os"
@@ -33,24 +23,30 @@ def uuid(module):
 
     def uuid1(node=None, clock_seq=None):
         made = original(node, clock_seq)
-        entropy = None
-        try:
-            import _reproof_entropy as entropy
+        data = _taken(made.bytes, "uuid.uuid1()")
+        if data == made.bytes:
+            return made
+        import _reproof_pins
 
-            data = entropy.system(made.bytes, "uuid.uuid1()")
-            if data != made.bytes:
-                import _reproof_pins
-
-                return _reproof_pins.first_kind(module, data, node, clock_seq)
-        except BaseException as error:
-            if entropy is not None and isinstance(error, entropy.FORBIDDEN):
-                raise
-            lines.failed("uuid.uuid1", repr(error))
-        return made
+        return _reproof_pins.first_kind(module, data, node, clock_seq)
 
     _liken(uuid1, original)
     uuid1.__module__ = "uuid"
     module.uuid1 = uuid1
+
+
+def _taken(data, what):
+    """Tell that these bytes were taken; what the program gets is given back, mostly they themselves."""
+    entropy = None
+    try:
+        import _reproof_entropy as entropy  # at the first draw: most programs make none
+
+        return entropy.system(data, what)
+    except BaseException as error:
+        if entropy is not None and isinstance(error, entropy.FORBIDDEN):
+            raise
+        lines.failed(what, repr(error))
+    return data
 
 
 def _liken(function, original):
