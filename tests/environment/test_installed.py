@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from base64 import urlsafe_b64encode
 
+import blake3
 import pytest
 
+from reproof.environment.equivalents import Equivalents
 from reproof.environment.installed import (
     built_from_source,
     changed_files,
@@ -107,6 +111,7 @@ def test_eggs_are_listed_without_a_record(site):
         ("a.py,sha256=AAAA,5", "changed"),
         ("a.py,sha256=!!!,5", "changed"),
         ("a.py,md6=AAAA,5", None),
+        ("a.py,shake_128=AAAA,5", None),
         (f"b.py,{HELLO},5", "missing"),
         (f"folder,{HELLO},5", "missing"),
     ],
@@ -147,3 +152,53 @@ def test_what_was_built_here(site):
     site.add("gamma", [], uv_build={})
     site.add("local", [], uv_build={}, direct_url={"url": "file:///x"})
     assert built_from_source(site.folder) == ("gamma==1.0",)
+
+
+@pytest.fixture
+def large(site, tmp_path, monkeypatch):
+    """A large file, and what is known after it was digested for the first time."""
+    monkeypatch.setenv("REPROOF_CACHE_DIR", str(tmp_path / "cache"))
+    content = bytes(3 << 18)
+    (site.folder / "big").write_bytes(content)
+    digest = urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+    site.add("pkg", [f"big,sha256={digest},{len(content)}"])
+    known = Equivalents()
+    assert changed_files(site.folder, known) == []
+    known.save()
+    return site
+
+
+def test_content_that_was_met_before_is_recognised(large):
+    known = Equivalents()
+    assert known.find(hashlib.sha256(bytes(3 << 18)).digest()) == blake3.blake3(bytes(3 << 18)).digest()
+    assert changed_files(large.folder, known) == []
+
+
+@pytest.mark.parametrize("place", [0, 1 << 18, -1])
+def test_an_edit_of_what_was_met_before_is_seen(large, place):
+    content = bytearray(3 << 18)
+    content[place] = 1
+    (large.folder / "big").write_bytes(content)
+    assert [str(change) for change in changed_files(large.folder, Equivalents())] == ["`big` of pkg changed"]
+
+
+def test_a_wrong_pair_raises_no_alarm(large):
+    known, digest = Equivalents(), hashlib.sha256(bytes(3 << 18)).digest()
+    known.learn(digest, b"wrong")
+    assert changed_files(large.folder, known) == []
+    assert known.find(digest) != b"wrong"
+
+
+def test_what_others_learned_meanwhile_is_kept(large):
+    one, other = Equivalents(), Equivalents()
+    one.learn(b"1", b"one")
+    other.learn(b"2", b"two")
+    one.save()
+    other.save()
+    both = Equivalents()
+    assert (both.find(b"1"), both.find(b"2")) == (b"one", b"two")
+
+
+def test_a_damaged_file_of_pairs_is_none(large, tmp_path):
+    (tmp_path / "cache" / "equivalent-digests").write_bytes(b"damaged")
+    assert changed_files(large.folder, Equivalents()) == []

@@ -14,6 +14,7 @@ import msgspec
 
 from reproof.base.files import copy_private
 from reproof.base.programs import Completed
+from reproof.environment.equivalents import Equivalents
 from reproof.environment.installed import Change, built_from_source, changed_files, list_distributions
 from reproof.environment.lock import disagreements, indexes, pins
 from reproof.environment.requirements import Line, read_lines
@@ -220,7 +221,9 @@ class _Installation:
 
     def _wrong(self) -> list[Change]:
         """Files that are not as packed; files shared with another place are made private on the way."""
-        changes = changed_files(self._site)
+        known = Equivalents()
+        changes = changed_files(self._site, known)
+        known.save()
         for change in changes:
             if change.how == "shared":
                 _make_private(self._site / change.path)

@@ -17,10 +17,14 @@ from typing import Any
 
 import msgspec
 
+from reproof.base.digesting import new_digester
+from reproof.environment.equivalents import Equivalents
 from reproof.environment.requirements import normalise, without_userinfo
 from reproof.model.record import Distribution
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # bytes; fits into a core's own cache
+#: From this size on it pays to look for another digest of the same content.
+_LARGE = 1 << 16
 #: Written by installers about the installation, not packed with the distribution.
 _INSTALLERS = (
     "INSTALLER",
@@ -91,7 +95,7 @@ def built_from_source(site_packages: Path) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def changed_files(site_packages: Path, *, ignore: frozenset[str] = frozenset()) -> list[Change]:
+def changed_files(site_packages: Path, known: Equivalents | None = None) -> list[Change]:
     """Digest every installed file against the RECORD of its distribution, in parallel.
 
     Files that share their content with another place by a hard link are reported too: an edit
@@ -99,13 +103,12 @@ def changed_files(site_packages: Path, *, ignore: frozenset[str] = frozenset()) 
 
     Args:
         site_packages: The packages' folder.
-        ignore: Paths (as RECORD has them) not to look at.
+        known: Digests by which large files may be recognised instead; those that are computed are added.
     """
-    wanted = [(name, entry) for name, entry in _all_entries(site_packages) if entry.path not in ignore]
-    wanted.sort(key=lambda item: item[1].path)
+    wanted = sorted(_all_entries(site_packages), key=lambda item: item[1].path)
     batches = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
     with ThreadPoolExecutor(max_workers()) as pool:
-        results = list(pool.map(lambda batch: _check(str(site_packages), batch), batches))
+        results = list(pool.map(lambda batch: _check(str(site_packages), batch, known), batches))
     changes = [change for result in results for change in result]
     if not changes:
         return []
@@ -141,7 +144,9 @@ def _edited(folder: Path, entry: Path) -> Iterator[Change]:
             yield Change(distribution=name, path=item.path, how="missing")
             continue
         young = state.st_mtime_ns > written
-        if (young or item.size not in (None, state.st_size)) and _state(path, item) == "changed":
+        if (young or item.size not in (None, state.st_size)) and _state(
+            path, item, bytearray(_CHUNK)
+        ) == "changed":
             now = hashlib.sha256(Path(path).read_bytes()).hexdigest()
             yield Change(distribution=name, path=item.path, how="changed", now=now)
 
@@ -320,7 +325,7 @@ def _entry(row: list[str]) -> Entry | None:
     if len(row) < 2 or "=" not in row[1] or row[0].endswith(".pyc"):
         return None
     algorithm, _, value = row[1].partition("=")
-    if algorithm not in hashlib.algorithms_guaranteed:
+    if algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake_"):
         return None
     try:
         size = int(row[2]) if len(row) > 2 and row[2].isdigit() else None
@@ -336,31 +341,55 @@ def _all_entries(site_packages: Path) -> Iterator[tuple[str, Entry]]:
             yield name, entry
 
 
-def _check(root: str, batch: list[tuple[str, Entry]]) -> list[Change]:
+def _check(root: str, batch: list[tuple[str, Entry]], known: Equivalents | None) -> list[Change]:
     """Digest some files; plain system calls, because there are tens of thousands of them."""
-    found = []
+    found, buffer = [], bytearray(_CHUNK)
     for name, entry in batch:
-        how = _state(f"{root}/{entry.path}", entry)
+        how = _state(f"{root}/{entry.path}", entry, buffer, known)
         if how:
             found.append(Change(distribution=name, path=entry.path, how=how))
     return found
 
 
-def _state(path: str, entry: Entry) -> str | None:
+def _state(path: str, entry: Entry, buffer: bytearray, known: Equivalents | None = None) -> str | None:
+    """How a file differs from its entry; None for as packed. `buffer` is overwritten."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return "missing"
     try:
         state = os.fstat(handle)
-        digester = hashlib.new(entry.algorithm, os.read(handle, _CHUNK), usedforsecurity=False)
-        if state.st_size > _CHUNK:
-            while chunk := os.read(handle, _CHUNK):
-                digester.update(chunk)
+        if known is not None and state.st_size >= _LARGE and entry.algorithm == "sha256":
+            same = _is_known(handle, entry.digest, buffer, known)
+        else:
+            same = (
+                _digest(handle, [hashlib.new(entry.algorithm, usedforsecurity=False)], buffer)[0]
+                == entry.digest
+            )
     except OSError:
         return "missing"
     finally:
         os.close(handle)
-    if digester.digest() != entry.digest:
+    if not same:
         return "changed"
     return "shared" if state.st_nlink > 1 else None
+
+
+def _is_known(handle: int, sha256: bytes, buffer: bytearray, known: Equivalents) -> bool:
+    """Whether an open file has a sha256 digest; computed only for content that was not met before."""
+    expected = known.find(sha256)
+    if expected is not None and _digest(handle, [new_digester("blake3")], buffer)[0] == expected:
+        return True
+    os.lseek(handle, 0, os.SEEK_SET)
+    found, other = _digest(handle, [hashlib.sha256(usedforsecurity=False), new_digester("blake3")], buffer)
+    if found == sha256:
+        known.learn(sha256, other)
+    return found == sha256
+
+
+def _digest(handle: int, digesters: list[Any], buffer: bytearray) -> list[bytes]:
+    view = memoryview(buffer)
+    while count := os.readv(handle, [buffer]):
+        for digester in digesters:
+            digester.update(view[:count])
+    return [digester.digest() for digester in digesters]
