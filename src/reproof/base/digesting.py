@@ -7,12 +7,13 @@ import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 _CHUNK = 1 << 20
+_SMALL = 1 << 15  # more in one read would be memory that the kernel has to hand out each time
 _MMAP_FROM = 1 << 22  # below this, mapping costs more than reading
 _BATCH = 64  # files for a worker at a time: fewer cost more in handing over than they gain
 _WORKERS = 8
@@ -48,13 +49,12 @@ def digest_open_file(handle: int, algorithms: Iterable[str] = ("blake3",)) -> di
 
     A large file is mapped, and its BLAKE3 computed by all cores.
     """
-    wanted = tuple(algorithms)
+    wanted = algorithms if isinstance(algorithms, tuple) else tuple(algorithms)
+    data = os.read(handle, _SMALL)
+    if len(data) < _SMALL and not os.read(handle, 1):  # the usual case
+        return digest_bytes(data, wanted)
+    os.lseek(handle, 0, os.SEEK_SET)
     size = os.fstat(handle).st_size
-    if size < _CHUNK:  # the usual case: one read, with one byte more to notice growth
-        data = os.read(handle, size + 1)
-        if len(data) == size and size > 0:
-            return digest_bytes(data, wanted)
-        os.lseek(handle, 0, os.SEEK_SET)
     result: dict[str, str] = {}
     if "blake3" in wanted and size >= _MMAP_FROM:
         result["blake3"] = _blake3_of_map(handle)
@@ -105,6 +105,8 @@ def in_pool(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterat
 
 def digest_bytes(data: bytes, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
     """Digest bytes in memory; see :func:`digest_file`."""
+    if algorithms == ("blake3",):
+        return {"blake3": _blake3()(data).hexdigest()}
     result = {}
     for name in algorithms:
         digester = new_digester("md5" if name == "md5-dos2unix" else name)
@@ -116,10 +118,16 @@ def digest_bytes(data: bytes, algorithms: Iterable[str] = ("blake3",)) -> dict[s
 def new_digester(algorithm: str) -> Any:
     """An object with ``update(bytes)`` and ``hexdigest()``."""
     if algorithm == "blake3":
-        import blake3
-
-        return blake3.blake3()
+        return _blake3()()
     return hashlib.new(algorithm, usedforsecurity=False)
+
+
+@cache
+def _blake3() -> Any:
+    """The class; asking for the import again would cost a tenth of what digesting a small file does."""
+    import blake3
+
+    return blake3.blake3
 
 
 def _all_of(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

@@ -166,17 +166,17 @@ def _row(folder: Path, found: _Found, digests: dict[str, str] | OSError | None) 
     if isinstance(digests, OSError):
         raise _unreadable(folder / found.path, digests) from digests
     md5 = digests.get("md5", "") if digests else ""
+    if digests and stat.S_ISREG(found.mode):
+        executable = bool(found.mode & stat.S_IXUSR)
+        return Row(found.path, "file", found.size, executable, digests["blake3"], "", md5)
     if stat.S_ISDIR(found.mode):
         return Row(found.path, "directory")
     if stat.S_ISLNK(found.mode):
         return Row(found.path, "symlink", target=found.target, md5=md5)
-    if digests is None:
-        raise MaterialError(
-            f"cannot take down `{folder / found.path}`: it is neither a file, a folder nor a symlink",
-            hint=f"move `{folder / found.path}` out of the data",
-        )
-    executable = bool(found.mode & stat.S_IXUSR)
-    return Row(found.path, "file", found.size, executable, digests["blake3"], md5=md5)
+    raise MaterialError(
+        f"cannot take down `{folder / found.path}`: it is neither a file, a folder nor a symlink",
+        hint=f"move `{folder / found.path}` out of the data",
+    )
 
 
 def _batches(items: Iterator[_Found], size: int) -> Iterator[list[_Found]]:
