@@ -14,8 +14,8 @@ from reproof.environment.installed import (
     changed_files,
     content_digest,
     list_distributions,
-    read_record,
 )
+from reproof.environment.recorded import read_record
 
 HELLO = "sha256=LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ"  # of "hello"
 
@@ -146,6 +146,15 @@ def test_undecodable_names_survive(site):
     assert read_record(info)[0].path == "caf\udce9.py"
     assert content_digest(info) is not None
     assert changed_files(site.folder)[0].how == "missing"
+
+
+def test_a_record_that_changed_is_read_anew(site):
+    info = site.add("pkg", [f"a.py,{HELLO},5"])
+    assert [entry.path for entry in read_record(info)] == ["a.py"]
+    (info / "RECORD").write_text(f"a.py,{HELLO},5\nb.py,{HELLO},5\n")
+    assert [entry.path for entry in read_record(info)] == ["a.py", "b.py"]
+    (info / "RECORD").unlink()
+    assert read_record(info) == ()
 
 
 def test_what_was_built_here(site):

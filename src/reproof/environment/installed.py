@@ -5,10 +5,8 @@ Format: https://packaging.python.org/en/latest/specifications/recording-installe
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
-from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ import msgspec
 
 from reproof.base.digesting import new_digester
 from reproof.environment.equivalents import Equivalents
+from reproof.environment.recorded import Entry, entries_of, read_record
 from reproof.environment.requirements import normalise, without_userinfo
 from reproof.model.record import Distribution
 
@@ -38,15 +37,6 @@ _INSTALLERS = (
 )
 _BATCH = 256
 _SETTLING = 60 * 10**9  # nanoseconds that an installation may take after its RECORD
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A file of a distribution: its path relative to the packages' folder, algorithm, digest, bytes."""
-
-    path: str
-    algorithm: str
-    digest: bytes
-    size: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,7 +254,7 @@ def content_digest(entry: Path) -> str | None:
 
 def digest_of_rows(record: str) -> str | None:
     """:func:`content_digest` of a distribution whose RECORD has this text."""
-    return _digest_of([item for row in _rows(record) if (item := _entry(row)) is not None])
+    return _digest_of(entries_of(record))
 
 
 def sorted_distributions(
@@ -305,33 +295,6 @@ def _digest_of(entries: Iterable[Entry]) -> str | None:
         if lines
         else None
     )
-
-
-def read_record(entry: Path) -> list[Entry]:
-    """The files with digests that the RECORD in a `.dist-info` folder names, without bytecode."""
-    try:
-        text = (entry / "RECORD").read_text("utf-8", "surrogateescape")
-    except OSError:
-        return []
-    return [item for row in _rows(text) if (item := _entry(row)) is not None]
-
-
-def _rows(text: str) -> Iterator[list[str]]:
-    for line in text.splitlines():
-        yield next(csv.reader([line])) if '"' in line else line.rsplit(",", 2)
-
-
-def _entry(row: list[str]) -> Entry | None:
-    if len(row) < 2 or "=" not in row[1] or row[0].endswith(".pyc"):
-        return None
-    algorithm, _, value = row[1].partition("=")
-    if algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake_"):
-        return None
-    try:
-        size = int(row[2]) if len(row) > 2 and row[2].isdigit() else None
-        return Entry(row[0], algorithm, urlsafe_b64decode(value + "=" * (-len(value) % 4)), size)
-    except ValueError:
-        return Entry(row[0], algorithm, b"")
 
 
 def _all_entries(site_packages: Path) -> Iterator[tuple[str, Entry]]:
