@@ -13,7 +13,20 @@ import pytest
 
 from reproof.base.digesting import digest_bytes, digest_file, digest_files, in_pool
 
-SIZES = (0, 1, 511, 513, (1 << 20) - 1, 1 << 20, (1 << 22) - 1, 1 << 22, (1 << 22) + 1)
+SIZES = (
+    0,
+    1,
+    511,
+    513,
+    (1 << 15) - 1,
+    1 << 15,
+    (1 << 15) + 1,
+    (1 << 20) - 1,
+    1 << 20,
+    (1 << 22) - 1,
+    1 << 22,
+    (1 << 22) + 1,
+)
 
 
 @pytest.mark.parametrize("size", SIZES)

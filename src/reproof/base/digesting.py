@@ -55,6 +55,11 @@ def digest_open_file(handle: int, algorithms: Iterable[str] = ("blake3",)) -> di
         return digest_bytes(data, wanted)
     os.lseek(handle, 0, os.SEEK_SET)
     size = os.fstat(handle).st_size
+    if _SMALL <= size < _CHUNK:  # one read, with one byte more to notice growth
+        data = os.read(handle, size + 1)
+        if len(data) == size:
+            return digest_bytes(data, wanted)
+        os.lseek(handle, 0, os.SEEK_SET)
     result: dict[str, str] = {}
     if "blake3" in wanted and size >= _MMAP_FROM:
         result["blake3"] = _blake3_of_map(handle)
@@ -105,29 +110,28 @@ def in_pool(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterat
 
 def digest_bytes(data: bytes, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
     """Digest bytes in memory; see :func:`digest_file`."""
-    if algorithms == ("blake3",):
-        return {"blake3": _blake3()(data).hexdigest()}
     result = {}
     for name in algorithms:
-        digester = new_digester("md5" if name == "md5-dos2unix" else name)
-        digester.update(_as_dos2unix(data, data[:_HEAD]) if name == "md5-dos2unix" else data)
-        result[name] = digester.hexdigest()
+        content = _as_dos2unix(data, data[:_HEAD]) if name == "md5-dos2unix" else data
+        result[name] = _digester("md5" if name == "md5-dos2unix" else name)(content).hexdigest()
     return result
 
 
 def new_digester(algorithm: str) -> Any:
     """An object with ``update(bytes)`` and ``hexdigest()``."""
-    if algorithm == "blake3":
-        return _blake3()()
-    return hashlib.new(algorithm, usedforsecurity=False)
+    return _digester(algorithm)()
 
 
 @cache
-def _blake3() -> Any:
-    """The class; asking for the import again would cost a tenth of what digesting a small file does."""
-    import blake3
+def _digester(algorithm: str) -> Callable[..., Any]:
+    """What makes digesters; finding it again would cost a tenth of what digesting a small file does."""
+    if algorithm == "blake3":
+        import blake3
 
-    return blake3.blake3
+        return blake3.blake3
+    if algorithm == "md5":
+        return partial(hashlib.md5, usedforsecurity=False)
+    return partial(hashlib.new, algorithm, usedforsecurity=False)
 
 
 def _all_of(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

@@ -115,9 +115,9 @@ def _write(target: str, content: bytes) -> None:
     """A new file; its mode is changed only where the umask asks for it, for that is a write of its own."""
     writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(writer, rest) :]
+        written = os.write(writer, content)
+        while written < len(content):
+            written += os.write(writer, memoryview(content)[written:])
         if stat.S_IMODE(os.fstat(writer).st_mode) != _MODE:
             os.fchmod(writer, _MODE)
     finally:
