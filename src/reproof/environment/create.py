@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 from reproof import injected
 from reproof.base.files import locked, remove_tree, write_atomic
 from reproof.base.locations import cache_directory
-from reproof.environment.install import install
+from reproof.environment.install import install, make_empty
 from reproof.environment.installed import Change, changed_files
 from reproof.environment.manifest import changed_since, write_manifest
 from reproof.environment.sources import local_sources
@@ -112,8 +113,11 @@ def _build(request: EnvironmentRequest, folder: Path, key: str, emit: Emit) -> E
         )
     )
     try:
-        environment = msgspec.structs.replace(install(request, folder, emit), key=key)
-        injected.install(environment.site_packages, python=environment.python)
+        python, site_packages = make_empty(request, folder)
+        with ThreadPoolExecutor(1) as pool:  # which compiles, while uv mostly writes
+            bootstrap = pool.submit(injected.install, site_packages, python=python)
+            environment = msgspec.structs.replace(install(request, folder, emit), key=key)
+            bootstrap.result()
         write_manifest(folder, environment.site_packages)
         write_atomic(folder / _MARKER, msgspec.json.encode(environment, enc_hook=str), durable=False)
     except BaseException:

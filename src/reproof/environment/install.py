@@ -28,16 +28,25 @@ _FICLONE = 0x40049409
 _BUILT = re.compile(rb"^\s*Built ([\w.-]+)==(\S+)", re.MULTILINE)
 
 
-def install(request: EnvironmentRequest, folder: Path, emit: Emit) -> Environment:
-    """Make a virtual environment in `folder` and install the lock of `request` into it.
+def make_empty(request: EnvironmentRequest, folder: Path) -> tuple[Path, Path]:
+    """Make a virtual environment without packages in `folder`; returns its interpreter and its packages' folder.
 
     Raises:
-        EnvironmentBuildError: uv refuses, or what it installed is not what the lock names.
+        EnvironmentBuildError: uv refuses.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     done = run_uv("venv", "--quiet", "--no-project", "--python", request.python.path, folder, cwd=Path("/"))
     if not done.ok:
         raise explain(done, f"make a virtual environment with `{request.python.path}`", request.lock.source)
+    return folder / "bin" / "python", next((folder / "lib").glob("python3*")) / "site-packages"
+
+
+def install(request: EnvironmentRequest, folder: Path, emit: Emit) -> Environment:
+    """Install the lock of `request` into the virtual environment in `folder`.
+
+    Raises:
+        EnvironmentBuildError: uv refuses, or what it installed is not what the lock names.
+    """
     work = _Installation(request, folder, emit)
     work.run()
     return work.result()
