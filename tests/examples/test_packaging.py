@@ -75,7 +75,7 @@ def test_the_published_lines_work_once_the_backend_is_a_second_input(tmp_path: P
     if backend == "hatchling":
         done = call(project, *build.split())
         assert done.returncode != 0
-        assert "no trusted hash was provided for: `hatchling`" in done.stderr
+        assert "no trusted hash was provided for: `hatchling`" in " ".join(done.stderr.split())
     assert call(project, *lock.format("build.in").split()).returncode == 0
     assert call(project, *build.split()).returncode == 0
     first = digest(project)

@@ -40,7 +40,7 @@ def test_tuples_that_became_lists_are_understood() -> None:
 def test_what_was_not_loaded_then_is_left_alone() -> None:
     with reproof.seeded(42):
         before = random.getstate()
-        reproof.restore_states({"torch": {}, "another": 1})
+        reproof.restore_states({"cupy": {}, "torch": {}, "another": 1})
         assert random.getstate() == before
 
 

@@ -81,13 +81,15 @@ def _collect_torch(module: Any) -> Any:
 
 
 def _restore_torch(module: Any, states: Any) -> None:
-    module.set_rng_state(states["cpu"])
+    if "cpu" in states:
+        module.set_rng_state(states["cpu"])
     if states.get("cuda"):
         module.cuda.set_rng_state_all(states["cuda"][: module.cuda.device_count()])
     if "mps" in states and _has_mps(module):
         module.mps.set_rng_state(states["mps"])
     cudnn = module.backends.cudnn
-    cudnn.deterministic, cudnn.benchmark = states["cudnn"]
+    if "cudnn" in states:
+        cudnn.deterministic, cudnn.benchmark = states["cudnn"]
 
 
 def _has_mps(module: Any) -> bool:

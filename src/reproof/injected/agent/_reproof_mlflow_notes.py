@@ -339,7 +339,8 @@ def _experiment(client, address, experiment_id):
 
 
 def _tell_tag(run, key, value):
-    if not str(key).startswith("mlflow.") or key in _TAGS_OF_CODE:
+    """Tags of the code; those that MLflow sets, and ours (see reproof/integrations), are not."""
+    if not str(key).startswith(("mlflow.", "reproof.")) or key in _TAGS_OF_CODE:
         lines.write("ml.tag", run=run, key=str(key), value=str(value))
 
 

@@ -68,7 +68,7 @@ def register_model(pipeline: Pipeline, features: list[str], name: str, alias: st
     logging.getLogger("mlflow.sklearn").setLevel(logging.ERROR)
     logged = mlflow.sklearn.log_model(
         pipeline,
-        name="model",
+        name=name,
         serialization_format="cloudpickle",
         metadata={"features": ",".join(features)},
         pip_requirements=[f"{each}=={version(each)}" for each in _NEEDED],
