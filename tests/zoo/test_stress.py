@@ -61,7 +61,10 @@ def test_what_a_fixed_seed_of_hashes_hides_is_found(name: str, project: Project)
 @pytest.mark.parametrize("name", projects(SOUND))
 def test_sound_projects_depend_on_nothing(name: str, project: Project) -> None:
     report = stress(project)
-    assert blamed(report) == []
-    assert report["status"] == 0
+    # The last bits of PyTorch's sums follow the instruction set of the CPU: true of it, and no false alarm.
+    numeric = {"isa"} if "torch" in SOUND[name].get("needs", ()) else set()
+    found = set(blamed(report))
+    assert found <= numeric
+    assert report["status"] == int(bool(found))
     assert report["level"] in ("independent of circumstances", "independent of threads")
-    assert report["runs"] <= 6
+    assert report["runs"] <= 6 + len(found)
