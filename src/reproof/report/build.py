@@ -10,7 +10,7 @@ from reproof.errors import UsageError
 from reproof.model.build import BuildReport, Cause, Output
 from reproof.report.numbers import count_text, seconds_text, size_text
 from reproof.report.protocol import Look, Sides
-from reproof.report.safe import json_text, plain
+from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, pairs, wrapped
 from reproof.report.text import TextRenderer
 
@@ -45,7 +45,7 @@ def render_build(
             **msgspec.to_builtins(report),
             "exit_status": exit_status_of(report, strict=strict),
         }
-        return json_text(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+        return json_document(document, indent=2)
     if format != "text":
         raise UsageError(f"`{format}` cannot show a build", hint="pass `--output-format text`")
     return _Text(report, Look(width=width, color=color)).render(strict=strict)

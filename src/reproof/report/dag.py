@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from reproof.model.pipeline import Graph, GraphNode
-from reproof.report.safe import json_text, plain
+from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, columns, pad
 
 SCHEMA = "reproof/graph/1"
@@ -26,7 +24,7 @@ _WIDTH, _HEIGHT, _GAP, _STEP = 230, 58, 26, 108  # pixels of a box, between boxe
 def render_graph(graph: Graph, format: str, *, width: int = 100, color: bool = False) -> str:  # noqa: A002, ARG001  # as all renderers
     """A graph; `format` is ``text``, ``mermaid``, ``html`` or ``json``."""
     if format == "json":
-        return _dump({"schema": SCHEMA, **msgspec.to_builtins(graph)})
+        return json_document({"schema": SCHEMA, **msgspec.to_builtins(graph)})
     if format == "mermaid":
         return _mermaid(graph)
     return _page(graph) if format == "html" else _text(graph, Paint(color=color))
@@ -38,7 +36,7 @@ def render_status(graph: Graph, format: str, *, width: int = 100, color: bool = 
     late = [node for node in stages if node.state == "out of date"]
     if format == "json":
         rows = [{"stage": node.name, "state": node.state, "reason": node.detail} for node in stages]
-        return _dump({"schema": "reproof/status/1", "up to date": not late, "stages": rows})
+        return json_document({"schema": "reproof/status/1", "up to date": not late, "stages": rows})
     paint = Paint(color=color)
     names = max((columns(plain(node.name)) for node in stages), default=0)
     states = max((len(node.state) for node in stages), default=0)
@@ -49,10 +47,6 @@ def render_status(graph: Graph, format: str, *, width: int = 100, color: bool = 
     ]
     said = f"{len(late)} of {len(stages)} stages out of date" if late else "every stage is up to date"
     return "\n".join([*lines, "", said]) + "\n"
-
-
-def _dump(document: dict[str, Any]) -> str:
-    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
 
 
 def _text(graph: Graph, paint: Paint) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from reproof.model.data import DataReport, ObjectFault, StoreReport, TrackedData
 from reproof.report.numbers import size_text
-from reproof.report.safe import json_text, plain
+from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint
 
 DATA_SCHEMA = "reproof/data/1"
@@ -26,7 +26,7 @@ def render_data(report: DataReport, format: str, *, width: int = 100, color: boo
         document = {"schema": DATA_SCHEMA, "sound": report.is_sound, **_builtins(report)}
         for item, shown in zip(report.items, document["items"], strict=True):
             shown |= {"state": item.state, "sound": item.is_sound}
-        return _dump(document)
+        return json_document(document)
     paint = Paint(color=color)
     lines = [line for item in report.items for line in _item(item, paint)]
     lines += [_fault_line(fault, paint) for fault in report.others]
@@ -36,7 +36,7 @@ def render_data(report: DataReport, format: str, *, width: int = 100, color: boo
 def render_store(report: StoreReport, format: str, *, width: int = 100, color: bool = False) -> str:  # noqa: A002, ARG001  # as all renderers
     """What was found or done in the store; `format` is ``text`` or ``json``."""
     if format == "json":
-        return _dump({"schema": STORE_SCHEMA, "sound": report.is_sound, **_builtins(report)})
+        return json_document({"schema": STORE_SCHEMA, "sound": report.is_sound, **_builtins(report)})
     paint = Paint(color=color)
     lines = [_fault_line(fault, paint) for fault in report.faults[:_SHOWN]]
     if len(report.faults) > _SHOWN:
@@ -113,8 +113,3 @@ def _store_summary(report: StoreReport) -> Iterator[str]:
 def _builtins(report: Any) -> dict[str, Any]:
     document: dict[str, Any] = msgspec.to_builtins(report)
     return document
-
-
-def _dump(document: dict[str, Any]) -> str:
-    text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
-    return json_text(text) + "\n"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from reproof.model.record import EnvironmentSection, NativeLibrary, Record
-from reproof.report.safe import json_text, plain
+from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint
 
 SCHEMA = "reproof/environment/1"
@@ -28,7 +28,7 @@ def render_environment(
     """The environment section of the record with this id; `format` is ``text`` or ``json``."""
     section = record.environment
     if format == "json":
-        return _dump({"schema": SCHEMA, "record": identity, **msgspec.to_builtins(section)})
+        return json_document({"schema": SCHEMA, "record": identity, **msgspec.to_builtins(section)})
     paint = Paint(color=color)
     lines = [f"environment of record {identity[:12]}", *_head(record)]
     lines += ["", paint(f"packages: {len(section.distributions)}", "bold")]
@@ -87,7 +87,7 @@ def render_cyclonedx(identity: str, record: Record) -> str:
     """
     section = record.environment
     components = [*_python(section), *map(_package, section.distributions), *_system(section.native)]
-    return _dump(
+    return json_document(
         {
             "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
             "bomFormat": "CycloneDX",
@@ -169,8 +169,3 @@ def _system(native: tuple[NativeLibrary, ...]) -> Iterator[dict[str, Any]]:
         elif library.digest:
             component["hashes"] = [{"alg": "SHA-256", "content": library.digest}]
         yield component
-
-
-def _dump(document: dict[str, Any]) -> str:
-    text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode()
-    return json_text(text) + "\n"

@@ -16,7 +16,7 @@ from reproof.model.verdict import Verdict
 from reproof.report.chance import draw_rows
 from reproof.report.numbers import number_in, parse
 from reproof.report.protocol import ListedRun, Look, Sides
-from reproof.report.safe import json_text, without_surrogates
+from reproof.report.safe import json_document, json_text
 from reproof.report.tree import Limits, cut
 from reproof.report.view import Row, count_by_outcome, groups_of
 from reproof.report.words import exit_meaning
@@ -39,7 +39,7 @@ class JsonRenderer:
         """The verdict by its codec, and ``readable``: words, counts, exit status and numbers."""
         document = _builtins(verdict)
         document["readable"] = _readable(verdict, record)
-        return _dump(document)
+        return json_document(document)
 
     def difference(self, difference: Difference, sides: Sides) -> str:
         """The tree as it is in a verdict, under its own schema, with the names of the sides."""
@@ -49,7 +49,7 @@ class JsonRenderer:
             "outcome": difference.outcome.word,
             "difference": _builtins(difference),
         }
-        return _dump(document)
+        return json_document(document)
 
     def record(self, record: Record, identity: str) -> str:
         """The record as it is: the sha256 of these bytes is its id, unless active characters were escaped."""
@@ -58,11 +58,11 @@ class JsonRenderer:
 
     def rows(self, rows: Sequence[ListedRun]) -> str:
         """``{"schema": ..., "runs": [...]}``."""
-        return _dump({"schema": LIST_SCHEMA, "runs": [msgspec.to_builtins(row) for row in rows]})
+        return json_document({"schema": LIST_SCHEMA, "runs": [msgspec.to_builtins(row) for row in rows]})
 
     def findings(self, findings: Sequence[Finding]) -> str:
         """``{"schema": ..., "findings": [...]}``."""
-        return _dump(
+        return json_document(
             {"schema": FINDINGS_SCHEMA, "findings": [msgspec.structs.asdict(each) for each in findings]}
         )
 
@@ -146,21 +146,3 @@ def _flattened(difference: Difference) -> Difference:
             evidence["left_out"] = len(branch.hidden)
         done.append(msgspec.structs.replace(branch.difference, children=children, evidence=evidence))
     return done[0]
-
-
-def _dump(document: Any) -> str:
-    try:
-        data = msgspec.json.encode(document)
-    except UnicodeEncodeError:  # undecodable bytes in a name
-        data = msgspec.json.encode(_encodable(document))
-    return json_text(msgspec.json.format(data, indent=1).decode()) + "\n"
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return without_surrogates(value)
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(item) for item in value]
-    return value

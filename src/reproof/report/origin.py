@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from reproof.model.origin import Origin
-from reproof.report.safe import json_text, plain
+from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint
 
 SCHEMA = "reproof/origin/1"
@@ -19,7 +19,7 @@ def render_origin(origin: Origin, format: str, *, width: int = 100, color: bool 
     """The origin of a model as ``text`` or ``json``; ends with one newline."""
     if format == "json":
         document = {"schema": SCHEMA, **msgspec.to_builtins(origin), "exit_status": origin.exit_status}
-        return json_text(msgspec.json.format(msgspec.json.encode(document), indent=2).decode()) + "\n"
+        return json_document(document, indent=2)
     return "\n".join(_lines(origin, Paint(color=color))) + "\n"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from reproof.errors import UsageError
 from reproof.model.replication import (
     Arm,
@@ -18,7 +16,7 @@ from reproof.model.replication import (
     Spread,
 )
 from reproof.report.numbers import count_text, seconds_text
-from reproof.report.safe import json_text, lines, plain
+from reproof.report.safe import json_document, lines, plain
 from reproof.report.terminal import Paint, columns, pad, pairs, wrapped
 
 FORMATS = ("text", "json", "html")
@@ -60,8 +58,7 @@ def render_replication(
         UsageError: There is no such format.
     """
     if format == "json":
-        text = msgspec.json.format(msgspec.json.encode(replication), indent=1).decode()
-        return json_text(text) + "\n"
+        return json_document(replication)
     if format == "html":
         from reproof.report.replication_page import render_replication_page
 

@@ -8,6 +8,9 @@ text through :func:`plain` first, and through the escapes of its own format seco
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import msgspec
 
 #: C0 and C1 controls and DEL; soft hyphen, zero-width and bidirectional marks, separators of lines;
 #: lone surrogates (undecodable bytes); noncharacters and tags, which are invisible or not XML.
@@ -46,6 +49,30 @@ def shorten(text: str, limit: int) -> str:
 def json_text(document: str) -> str:
     r"""A JSON document with all active characters written as ``\uNNNN``: the same value, safe to print."""
     return _UNSAFE.sub(_json_escape, document)
+
+
+def json_document(value: Any, indent: int = 1) -> str:
+    r"""`value` as a JSON document, safe to print, ending with one newline.
+
+    Args:
+        value: Anything that msgspec encodes; undecodable bytes in its text are written as ``\xNN``.
+        indent: Columns for each level.
+    """
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # undecodable bytes in a name
+        data = msgspec.json.encode(_without_surrogates_in(msgspec.to_builtins(value)))
+    return json_text(msgspec.json.format(data, indent=indent).decode()) + "\n"
+
+
+def _without_surrogates_in(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_surrogates(value)
+    if isinstance(value, dict):
+        return {_without_surrogates_in(key): _without_surrogates_in(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_surrogates_in(item) for item in value]
+    return value
 
 
 def without_surrogates(text: str) -> str:

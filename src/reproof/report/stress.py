@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from reproof.errors import UsageError
 from reproof.model.stress import LEVELS, Exercise, StressOutcome, StressReport
 from reproof.report.numbers import count_text
-from reproof.report.safe import json_text, plain
+from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, pad, pairs, wrapped
 
 FORMATS = ("text", "json", "html")
@@ -46,7 +44,7 @@ def render_stress(
         UsageError: There is no such format.
     """
     if format == "json":
-        return json_text(msgspec.json.format(msgspec.json.encode(report), indent=1).decode()) + "\n"
+        return json_document(report)
     if format == "html":
         return _page(report)
     if format != "text":
