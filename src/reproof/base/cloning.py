@@ -23,6 +23,7 @@ from reproof.base.git import (
     git_environment,
     git_names,
     git_text,
+    has_commit,
     remote_address,
     without_secrets,
 )
@@ -118,7 +119,7 @@ def clone_at(source: Path, target: Path, commit: str, checkout: Checkout | None 
     """
     wanted = checkout or Checkout()
     _transfer(str(source.absolute()), target, wanted.settings)
-    if not _has(target, commit):
+    if not has_commit(target, commit):
         _fetch_commit(source, target, commit)
     _verify(target, commit)
     _check_out(target, commit, wanted.branch, _NEUTRAL)
@@ -193,7 +194,9 @@ def _transfer(address: str, target: Path, settings: Mapping[str, str] | None = N
 def _fetch_commit(source: Path, target: Path, commit: str) -> None:
     """Take one commit that no branch of the source holds (a shallow or rewritten repository)."""
     what = commit if source.is_dir() else "refs/reproof/*:refs/reproof/*"
-    if git(target, *_QUIET, "fetch", "--quiet", str(source.absolute()), what).ok and _has(target, commit):
+    if git(target, *_QUIET, "fetch", "--quiet", str(source.absolute()), what).ok and has_commit(
+        target, commit
+    ):
         return
     raise ProjectError(
         f"commit `{commit}` is not in `{source}`",
@@ -203,10 +206,6 @@ def _fetch_commit(source: Path, target: Path, commit: str) -> None:
 
 def _fetch(source: Path) -> str:
     return f"run `git -C {shlex.quote(str(source))} fetch --all`"
-
-
-def _has(repository: Path, commit: str) -> bool:
-    return git(repository, "cat-file", "-e", f"{commit}^{{commit}}").ok
 
 
 def _check_out(target: Path, commit: str, branch: str | None, env: Mapping[str, str] | None = None) -> None:

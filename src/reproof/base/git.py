@@ -217,6 +217,11 @@ def remote_address(top: Path) -> str | None:
     return without_secrets(os.fsdecode(done.stdout).strip()) if done.ok else None
 
 
+def has_commit(repository: Path, commit: str) -> bool:
+    """Whether the repository at `repository` has this commit."""
+    return git(repository, "cat-file", "-e", f"{commit}^{{commit}}").ok
+
+
 def is_pushed(top: Path, commit: str) -> bool:
     """Whether a remote-tracking branch contains `commit`; asks no server."""
     done = git(top, "for-each-ref", "--count=1", f"--contains={commit}", "refs/remotes")

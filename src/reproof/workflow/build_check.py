@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from reproof.base.git import git
+from reproof.base.git import has_commit
 from reproof.build.conditions import control
 from reproof.compare import compare
 from reproof.environment import LockText, find_python
@@ -120,7 +120,7 @@ def _prepare_again(info: BuildInfo, options: BuildOptions, root: Path, emit: Emi
     """The same source and the same tools."""
     wanted = info.source
     folder = options.folder
-    if not git(folder, "cat-file", "-e", f"{wanted.commit}^{{commit}}").ok:
+    if not has_commit(folder, wanted.commit):
         hint = f"clone `{wanted.address}` and pass its folder" if wanted.address else None
         raise ProjectError(
             f"the repository of `{folder}` does not have the commit `{wanted.commit[:12]}`",

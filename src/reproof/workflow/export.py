@@ -200,7 +200,7 @@ class _Export:
     def _code(self) -> Iterator[Part]:
         """The commit with its history, for Git; one thread, so that it comes out the same."""
         top, commit = self._place.top, self._record.code.commit
-        if not git.git(top, "cat-file", "-e", f"{commit}^{{commit}}").ok:
+        if not git.has_commit(top, commit):
             raise ProjectError(f"commit `{commit}` is not in `{top}`")
         target = self._folder / "repository.bundle"
         objects = (top / git.git_text(top, "rev-parse", "--git-path", "objects")).absolute()

@@ -44,7 +44,7 @@ def fetch_content(record: Record, store: DirectoryStore, top: Path, places: Sequ
             in none of the places.
         StoreError: The content cannot be written.
     """
-    if not git.git(top, "cat-file", "-e", f"{record.code.commit}^{{commit}}").ok:
+    if not git.has_commit(top, record.code.commit):
         return  # nothing else matters then, and whoever clones it says so
     others = [DirectoryStore(Path(place)) for place in places if (Path(place) / "objects/b3").is_dir()]
     lock = record.environment.lock
