@@ -104,8 +104,10 @@ def artifact_paths(access: Access, run: Run) -> list[str]:
     return _server(access, run).artifact_paths(run)
 
 
-def read_artifact(access: Access, run: Run, path: str) -> bytes | None:
+def read_artifact(access: Access, run: Run, path: str, *, listed: bool = False) -> bytes | None:
     """The content of one artifact of a run, or None when there is no such artifact.
+
+    With `listed` it is known from :func:`artifact_paths` to be there, and a server is not asked again.
 
     Raises:
         TrackingError: It cannot be read from here.
@@ -121,7 +123,8 @@ def read_artifact(access: Access, run: Run, path: str) -> bytes | None:
                 f"cannot read the artifact `{path}` of run `{run.run_id}`", details=[("reason", str(error))]
             ) from error
     client = _server(access, run)
-    return client.download(run, path) if path in client.artifact_paths(run, path.rpartition("/")[0]) else None
+    there = listed or path in client.artifact_paths(run, path.rpartition("/")[0])
+    return client.download(run, path) if there else None
 
 
 def local_folder(artifact_uri: str) -> Path | None:

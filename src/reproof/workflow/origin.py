@@ -130,7 +130,9 @@ def _of_run(access: Access, run_id: str) -> _Candidate | None:
         folder = RECORD_ARTIFACT.rpartition("/")[0]
         names = [path for path in lookup.artifact_paths(access, run) if path.startswith(f"{folder}/verdict-")]
         read = [
-            lookup.read_artifact(access, run, name) or b"" for name in sorted(names) if name.endswith(".json")
+            lookup.read_artifact(access, run, name, listed=True) or b""
+            for name in sorted(names)
+            if name.endswith(".json")
         ]
         record = decode_record(data, where=f"{RECORD_ARTIFACT} of run {run_id}")
         verdicts = [decode_verdict(each, where=f"run {run_id}") for each in read]

@@ -39,7 +39,7 @@ class _Remote(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, path: str) -> bytes | None:
         """One artifact; None where there is none."""
-        return lookup.read_artifact(self.access, self.run, path) if path in self.paths else None
+        return lookup.read_artifact(self.access, self.run, path, listed=True) if path in self.paths else None
 
 
 def find_anywhere(reference: str, tracking_uri: str | None, emit: Emit) -> Found:
@@ -115,11 +115,11 @@ def _record_of(remote: _Remote) -> bytes:
 def _clone_of(remote: _Remote, record: Record, identity: str, emit: Emit) -> Path:
     """A repository with the recorded commit: the current one, or a clone of our own."""
     here = git.find_top(Path.cwd())
-    if here is not None and _has(here, record.code.commit):
+    if here is not None and git.has_commit(here, record.code.commit):
         return here
     name = Path(record.project.name).name or "project"
     target = data_directory() / "runs" / identity[:16] / name
-    if target.is_dir() and _has(target, record.code.commit):
+    if target.is_dir() and git.has_commit(target, record.code.commit):
         return target
     remove_tree(target)
     emit(Event(kind="start", subject="code", message=f"cloning commit {record.code.commit[:12]}"))
@@ -152,7 +152,7 @@ def _clone(remote: _Remote, record: Record, target: Path) -> None:
         place.write_bytes(data)
         cloning.add_bundle(target, place)
         place.unlink()
-    if not _has(target, code.commit):
+    if not git.has_commit(target, code.commit):
         raise _no_code(record, trouble)
     git.git_bytes(target, "-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", code.commit)
 
@@ -185,7 +185,3 @@ def _bring_content(remote: _Remote, record: Record, store: DirectoryStore) -> No
             if data is not None and digest_bytes(data)["blake3"] == digest.value:
                 store.put_bytes(data)
                 break
-
-
-def _has(repository: Path, commit: str) -> bool:
-    return git.git(repository, "cat-file", "-e", f"{commit}^{{commit}}").ok

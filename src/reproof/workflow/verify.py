@@ -35,7 +35,7 @@ from reproof.workflow.remote_runs import find_anywhere
 from reproof.workflow.replaced import with_other_code
 from reproof.workflow.room import Plan, Room, Trust, clean_room, rerun
 from reproof.workflow.run import now
-from reproof.workflow.trail import open_trail
+from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import is_own
 from reproof.workflow.verdict_log import log_verdict
 from reproof.workflow.verdicts import (
@@ -144,7 +144,7 @@ def verify(
     plan = _plan(found, place.top, place.store, settings, chosen)
     trail = open_trail(place.top, place.own, emit)
     if found.record.pipeline is not None:
-        return _verify_pipeline(found, plan, place, chosen, emit), found.record
+        return _verify_pipeline(found, plan, place, chosen, trail, emit), found.record
     fetch_content(found.record, plan.store, plan.source, plan.stores)
     started = time.monotonic()
     with clean_room(plan, keep=chosen.keep, emit=emit) as room:
@@ -174,11 +174,13 @@ def _replaced(found: Found, place: Place, options: VerifyOptions) -> tuple[Found
     return msgspec.structs.replace(found, record=record), (words,)
 
 
-def _verify_pipeline(found: Found, plan: Plan, place: Place, options: VerifyOptions, emit: Emit) -> Verdict:
+def _verify_pipeline(  # noqa: PLR0913, PLR0917  # what `verify` has at hand
+    found: Found, plan: Plan, place: Place, options: VerifyOptions, trail: Trail, emit: Emit
+) -> Verdict:
     limits = Limits(accept=options.accept, rtol=options.rtol, atol=options.atol, keep=options.keep)
     verdict = verify_stages(found, plan, place, limits, emit)
     _keep(verdict, RecordStore(place.own), emit)
-    open_trail(place.top, place.own, emit).verified(verdict, emit)
+    trail.verified(verdict, emit)
     if options.log and plan.trust != "none":
         log_verdict(verdict, found, place, None, emit)
     return verdict
