@@ -438,7 +438,9 @@ print(np.random.get_state()[0], isinstance(np.random.RandomState(6)._bit_generat
     assert [(draw.what, draw.where, draw.value, draw.answer) for draw in seeded] == [
         ("numpy.random.default_rng", "${PROJECT}/main.py:3", "3", None),
         ("numpy.random.seed", "${PROJECT}/main.py:4", "4", "4"),
+        ("numpy.random.RandomState", "${PROJECT}/main.py:13", "5", None),
         ("numpy.random.default_rng", "${PROJECT}/main.py:13", "5", None),
+        ("numpy.random.RandomState", "${PROJECT}/main.py:14", "6", None),
     ]
     assert sorted(
         ((draw.what, int(draw.where.rpartition(":")[2])) for draw in unseeded), key=lambda each: each[1]

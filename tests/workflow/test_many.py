@@ -10,31 +10,12 @@ import textwrap
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from reproof.errors import ExecutionError, MaterialError, ReproofError, UsageError
+from chores import Chore, work
+from reproof.errors import ExecutionError, ReproofError, UsageError
 from reproof.model.event import Event
 from reproof.workflow.many import ATTEMPTS, Batch, Hands, carry_out
-
-
-class Chore(msgspec.Struct):
-    """What a worker of these tests does: notes that it began, then answers, fails or dies."""
-
-    folder: str
-    name: str
-    kind: str = "answer"
-
-
-def work(chore: Chore) -> tuple[str, int]:
-    place = Path(chore.folder)
-    begun = len(list(place.glob(f"{chore.name}.begun-*")))
-    (place / f"{chore.name}.begun-{begun}").touch()
-    if chore.kind == "fail":
-        raise MaterialError("no data", hint="keep it")
-    if chore.kind == "always dies" or (chore.kind == "dies once" and begun == 0):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return chore.name, os.getpid()
 
 
 def do(tmp_path: Path, kinds: dict[str, str], count: int = 2) -> tuple[dict[str, object], list[Event]]:
