@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from reproof.errors import UsageError
 from reproof.model.audit import MEANINGS, AuditFinding, AuditReport, LogEntry
+from reproof.report.forms import in_form
 from reproof.report.page import render_page
 from reproof.report.page_parts import Page
 from reproof.report.protocol import Sides
@@ -17,8 +17,6 @@ from reproof.report.safe import json_text, plain
 from reproof.report.terminal import Paint, wrapped
 from reproof.report.words import date
 
-#: Formats of an audit.
-FORMATS = ("text", "json", "html")
 _SHOWN = 200  # findings in a terminal
 
 
@@ -27,20 +25,21 @@ def render_audit(report: AuditReport, format: str, *, width: int = 100, color: b
 
     Args:
         report: What was found.
-        format: One of :data:`FORMATS`.
+        format: ``text``, ``json`` or ``html``.
         width: Columns, for text.
         color: ANSI colours, for text.
 
     Raises:
         UsageError: There is no such format.
     """
-    if format == "json":
-        return json_text(json.dumps(_document(report), indent=1, ensure_ascii=False)) + "\n"
-    if format == "html":
-        return _page(report)
-    if format != "text":
-        raise UsageError(f"unknown output format `{format}`", details=[("known", ", ".join(FORMATS))])
-    return "\n".join(_lines(report, width, Paint(color=color))) + "\n"
+    return in_form(
+        format,
+        {
+            "text": lambda: "\n".join(_lines(report, width, Paint(color=color))) + "\n",
+            "json": lambda: json_text(json.dumps(_document(report), indent=1, ensure_ascii=False)) + "\n",
+            "html": lambda: _page(report),
+        },
+    )
 
 
 def headline(report: AuditReport) -> str:

@@ -10,6 +10,7 @@ from reproof.model.difference import Difference, Outcome
 from reproof.model.finding import Finding
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
+from reproof.report.forms import unknown_form
 from reproof.report.protocol import Display, ListedRun, Look, Renderer, Sides
 
 #: Format to ``module:Class``, in the order in which help shows them.
@@ -30,7 +31,7 @@ def renderer_for(format: str, look: Look) -> Renderer:  # noqa: A002  # the word
         UsageError: There is no such format.
     """
     if format not in FORMATS:
-        raise UsageError(f"unknown output format `{format}`", details=[("known", ", ".join(FORMATS))])
+        raise unknown_form(format, FORMATS)
     module, _, name = FORMATS[format].partition(":")
     renderer: Renderer = getattr(import_module(module), name)(look)
     return renderer

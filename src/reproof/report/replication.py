@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from reproof.errors import UsageError
 from reproof.model.replication import (
     Arm,
     Contrast,
@@ -15,11 +14,11 @@ from reproof.model.replication import (
     ReplicationWord,
     Spread,
 )
+from reproof.report.forms import in_form
 from reproof.report.numbers import count_text, seconds_text
 from reproof.report.safe import json_document, lines, plain
 from reproof.report.terminal import Paint, columns, pad, pairs, wrapped
 
-FORMATS = ("text", "json", "html")
 
 _STYLES: dict[ReplicationWord, str] = {
     "consistent": "bold green",
@@ -50,22 +49,27 @@ def render_replication(
 
     Args:
         replication: What to show.
-        format: One of :data:`FORMATS`.
+        format: ``text``, ``json`` or ``html``.
         width: Columns, for text.
         color: ANSI colours, for text.
 
     Raises:
         UsageError: There is no such format.
     """
-    if format == "json":
-        return json_document(replication)
-    if format == "html":
+
+    def page() -> str:
         from reproof.report.replication_page import render_replication_page
 
         return render_replication_page(replication)
-    if format != "text":
-        raise UsageError(f"unknown output format `{format}`", details=[("known", ", ".join(FORMATS))])
-    return "\n".join(_text(replication, width, Paint(color=color))) + "\n"
+
+    return in_form(
+        format,
+        {
+            "text": lambda: "\n".join(_text(replication, width, Paint(color=color))) + "\n",
+            "json": lambda: json_document(replication),
+            "html": page,
+        },
+    )
 
 
 def headline(replication: Replication) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reproof.errors import UsageError
 from reproof.model.stress import LEVELS, Exercise, StressOutcome, StressReport
+from reproof.report.forms import in_form
 from reproof.report.numbers import count_text
 from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, pad, pairs, wrapped
 
-FORMATS = ("text", "json", "html")
 
 _STYLES: dict[StressOutcome, str] = {
     "same": "green",
@@ -38,18 +37,19 @@ def render_stress(
     width: int = 100,
     color: bool = False,
 ) -> str:
-    """A report, ending with one newline; `format` is one of :data:`FORMATS`.
+    """A report, ending with one newline; `format` is ``text``, ``json`` or ``html``.
 
     Raises:
         UsageError: There is no such format.
     """
-    if format == "json":
-        return json_document(report)
-    if format == "html":
-        return _page(report)
-    if format != "text":
-        raise UsageError(f"unknown output format `{format}`", details=[("known", ", ".join(FORMATS))])
-    return "\n".join(_text(report, width, Paint(color=color))) + "\n"
+    return in_form(
+        format,
+        {
+            "text": lambda: "\n".join(_text(report, width, Paint(color=color))) + "\n",
+            "json": lambda: json_document(report),
+            "html": lambda: _page(report),
+        },
+    )
 
 
 def headline(report: StressReport) -> str:
