@@ -19,7 +19,6 @@ from reproof.report.numbers import count_text, seconds_text
 from reproof.report.safe import json_document, lines, plain
 from reproof.report.terminal import Paint, columns, pad, pairs, wrapped
 
-
 _STYLES: dict[ReplicationWord, str] = {
     "consistent": "bold green",
     "not consistent": "bold red",

@@ -10,7 +10,6 @@ from reproof.report.numbers import count_text
 from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, pad, pairs, wrapped
 
-
 _STYLES: dict[StressOutcome, str] = {
     "same": "green",
     "differs": "bold red",
