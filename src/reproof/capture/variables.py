@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from reproof.capture import caches
 from reproof.capture.secrets import announces_secret, contains_secret
 
 #: Variables whose values are recorded: threads, numeric libraries, determinism switches, Python,
-#: locale and time, loader and allocator. Patterns as of `fnmatch`, upper and lower case apart.
+#: locale and time, loader and allocator, caches of models. Patterns as of `fnmatch`, upper and lower case apart.
 RECORDED = (
     "OMP_*",
     "GOMP_*",
@@ -73,6 +74,8 @@ RECORDED = (
     "LD_AUDIT",
     "DYLD_*",
     "MPLBACKEND",
+    *caches.VARIABLES,
+    *caches.OFFLINE,
 )
 
 _EXACT = frozenset(pattern for pattern in RECORDED if "*" not in pattern)

@@ -31,7 +31,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         kind: File, directory or symlink.
         origin: Where the content comes from.
         mode: Permission bits (``0o644``), None where they are unknown.
-        target: Where a symlink points to.
+        target: Where a symlink points to; of a file that was read through one within HOME, where its
+            content lies, relative to the symlink.
         source: The address or file that names the content: ``data/bikes.csv.dvc``, a URL.
         kept: The content itself is in our store.
         table: What it holds, where it is a table.

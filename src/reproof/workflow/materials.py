@@ -11,6 +11,8 @@ import msgspec
 
 from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
+from reproof.capture.caches import content_of, is_versioned
+from reproof.capture.credentials import holds_credentials
 from reproof.model.artifact import Artifact, Origin
 from reproof.model.record import Omission
 from reproof.store.manifest import Digesting
@@ -18,6 +20,7 @@ from reproof.store.manifest import Digesting
 #: How the omission begins that tells of an input whose content moved under the run.
 CHANGED = "input changed during the run"
 OWN = "the run read it and also wrote it"
+CREDENTIALS = "may hold credentials: neither digested nor given to a re-run"
 
 TRACKED_FILES = 2_000
 TRACKED_BYTES = 1 << 30
@@ -74,6 +77,7 @@ class Reads:
     Attributes:
         reported: Absolute paths that a process said it opened for reading.
         seen: Absolute paths that were opened below the project by an unknown process.
+        cached: Absolute paths in caches of models that the run read or needs.
         ignored: Absolute folders whose files are not inputs (environment, scratch, stores).
         there: Names below the project that were there when the child started.
         started: When the child started, in seconds since the epoch.
@@ -81,10 +85,12 @@ class Reads:
         written_first: Absolute paths that were written before they were read.
         before: Digests before the start by name, of what was digested then.
         digesting: Where digests come from.
+        home: HOME of the run; symlinks that stay below it are kept.
     """
 
     reported: frozenset[str] = frozenset()
     seen: frozenset[str] = frozenset()
+    cached: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
     there: Container[str] = frozenset()
     started: float = 0.0
@@ -92,9 +98,12 @@ class Reads:
     written_first: frozenset[str] = frozenset()
     before: Mapping[str, dict[str, str]] = field(default_factory=dict)
     digesting: Digesting = digest_files
+    home: str = ""
 
 
-def digest_before(origins: Origins, naming: Naming, digesting: Digesting) -> dict[str, dict[str, str]]:
+def digest_before(
+    origins: Origins, naming: Naming, digesting: Digesting
+) -> dict[str, dict[str, str]]:
     """Digest the inputs that are known before the start: those declared or expected, and what DVC tracks.
 
     Of what is not declared no more than :data:`TRACKED_FILES` files and :data:`TRACKED_BYTES` bytes: the
@@ -119,7 +128,9 @@ def digest_before(origins: Origins, naming: Naming, digesting: Digesting) -> dic
         names = sorted(name for name, each in wanted.items() if each == algorithms)
         digests = digesting([str(naming.find_file(name)) for name in names], algorithms)
         pairs = zip(names, digests, strict=True)
-        found.update((name, each) for name, each in pairs if not isinstance(each, OSError))
+        found.update(
+            (name, each) for name, each in pairs if not isinstance(each, OSError)
+        )
     return found
 
 
@@ -151,6 +162,8 @@ def gather_materials(
             omissions += _not_there(each, reads)
         elif not stat.S_ISREG(each.status.st_mode):
             continue
+        elif holds_credentials(each.name):
+            omissions.append(Omission(subject=each.name, reason=CREDENTIALS))
         elif _is_own(each, each.status, reads):
             mute = each.name.startswith("/tmp/") or each.path in reads.written_first  # noqa: S108
             omissions += [] if mute else [Omission(subject=each.name, reason=OWN)]
@@ -179,13 +192,17 @@ class _Input(msgspec.Struct, frozen=True):
 def _inputs(reads: Reads, origins: Origins, naming: Naming) -> Iterator[_Input]:
     """Every file that was read or is declared, once."""
     known: set[str] = set()
-    for path in sorted({*reads.reported, *reads.seen, *_declared_paths(origins, naming)}):
+    for path in sorted(
+        {*reads.reported, *reads.seen, *reads.cached, *_declared_paths(origins, naming)}
+    ):
         name = naming.name_file(path)
         if not _is_input(path, name, reads.ignored) or name in known:
             continue
         known.add(name)
         tracked = origins.tracked.get(name) if name not in origins.captured else None
-        algorithms = tuple(dict.fromkeys(("blake3", *(tracked.digests if tracked else ()))))
+        algorithms = tuple(
+            dict.fromkeys(("blake3", *(tracked.digests if tracked else ())))
+        )
         try:
             # bytes that are no UTF-8 survive in a str, not in messages of Path
             yield _Input(path, name, os.stat(path), None, algorithms)  # noqa: PTH116
@@ -200,18 +217,30 @@ def _digest(
     for each in inputs:
         groups.setdefault(each.algorithms, []).append(each)
     for algorithms, group in groups.items():
-        yield from zip(group, digesting([each.path for each in group], algorithms), strict=True)
+        yield from zip(
+            group, digesting([each.path for each in group], algorithms), strict=True
+        )
 
 
 def _is_own(each: _Input, status: os.stat_result, reads: Reads) -> bool:
     """Whether the run wrote it, and nothing is known of its content before."""
-    return each.path in reads.written and status.st_ctime > reads.started and each.name not in reads.before
+    if is_versioned(each.path):
+        return False  # it was fetched
+    return (
+        each.path in reads.written
+        and status.st_ctime > reads.started
+        and each.name not in reads.before
+    )
 
 
-def _moved(each: _Input, origins: Origins, reads: Reads) -> tuple[Artifact | None, Omission | None]:
+def _moved(
+    each: _Input, origins: Origins, reads: Reads
+) -> tuple[Artifact | None, Omission | None]:
     """An input that is not after the run what it was before: with the content from before, where known."""
     name, before = each.name, reads.before.get(each.name)
-    versioned = name in origins.committed or name in origins.tracked or name in origins.captured
+    versioned = (
+        name in origins.committed or name in origins.tracked or name in origins.captured
+    )
     if name not in reads.there or each.path in reads.written_first:
         return None, None  # the run made it
     own = each.path in reads.written
@@ -222,7 +251,9 @@ def _moved(each: _Input, origins: Origins, reads: Reads) -> tuple[Artifact | Non
     known = origins.captured.get(name) or origins.tracked.get(name)
     digests = before or (known.digests if known is not None else {})
     differs = known is not None and any(
-        digests.get(algorithm) != value for algorithm, value in known.digests.items() if algorithm in digests
+        digests.get(algorithm) != value
+        for algorithm, value in known.digests.items()
+        if algorithm in digests
     )
     artifact = Artifact(
         name=name,
@@ -240,7 +271,9 @@ def _not_there(each: _Input, reads: Reads) -> Iterator[Omission]:
     """What to say of an input that is gone; most are names that were only tried, or the run's own."""
     if isinstance(each.problem, FileNotFoundError):
         if each.name in reads.there:
-            yield Omission(subject=each.name, reason="read by the run, which also removed it")
+            yield Omission(
+                subject=each.name, reason="read by the run, which also removed it"
+            )
     elif each.problem is not None and not isinstance(each.problem, NotADirectoryError):
         reason = f"read by the run, not readable after it: {each.problem.strerror}"
         yield Omission(subject=each.name, reason=reason)
@@ -255,8 +288,20 @@ def _change(each: _Input, digests: dict[str, str], reads: Reads) -> Iterator[Omi
                 subject=each.name,
                 reason=f"{CHANGED}: blake3:{before['blake3'][:8]} before, blake3:{digests['blake3'][:8]} after",
             )
-    elif each.status is not None and each.status.st_ctime > reads.started:
-        yield Omission(subject=each.name, reason=f"{CHANGED}, as its times say; the digest is from after it")
+    elif (
+        each.status is not None
+        and _came(each, each.status, reads)
+        and not is_versioned(each.path)
+    ):
+        yield Omission(
+            subject=each.name,
+            reason=f"{CHANGED}, as its times say; the digest is from after it",
+        )
+
+
+def _came(each: _Input, status: os.stat_result, reads: Reads) -> bool:
+    """Whether it appeared or changed while the run went on."""
+    return each.name not in reads.before and status.st_ctime > reads.started
 
 
 def _declared_paths(origins: Origins, naming: Naming) -> list[str]:
@@ -264,24 +309,35 @@ def _declared_paths(origins: Origins, naming: Naming) -> list[str]:
 
 
 def _is_input(path: str, name: str, ignored: tuple[str, ...]) -> bool:
-    if name.startswith(("${ENV}/", "${TMP}/")) or any(part in f"/{name}" for part in _NOISE):
+    if name.startswith(("${ENV}/", "${TMP}/")) or any(
+        part in f"/{name}" for part in _NOISE
+    ):
         return False
     if name.startswith("/") and path.startswith(SYSTEM):
         return False
-    return not any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in ignored)
+    return not any(
+        path == folder or path.startswith(folder.rstrip("/") + "/")
+        for folder in ignored
+    )
 
 
-def _describe(each: _Input, digests: dict[str, str], origins: Origins, reads: Reads) -> Artifact:
+def _describe(
+    each: _Input, digests: dict[str, str], origins: Origins, reads: Reads
+) -> Artifact:
     """The material, with its digests after the run."""
     name = each.name
     known = origins.captured.get(name) or origins.tracked.get(name)
-    named = [algorithm for algorithm in each.algorithms if known is not None and algorithm in known.digests]
+    named = [
+        algorithm
+        for algorithm in each.algorithms
+        if known is not None and algorithm in known.digests
+    ]
     differs = (
         known is not None
         and known.origin == "dvc"
         and any(digests[algorithm] != known.digests[algorithm] for algorithm in named)
     )
-    note = None if each.path in reads.reported or name in origins.declared else "opened by an unknown process"
+    note = _note(each, origins, reads)
     if differs and known is not None:
         note = f"not the content that `{known.source}` names"
     assert each.status is not None
@@ -292,8 +348,24 @@ def _describe(each: _Input, digests: dict[str, str], origins: Origins, reads: Re
         mode=stat.S_IMODE(each.status.st_mode),
         note=note,
         origin="external" if differs else _origin(name, origins),
+        target=content_of(each.path, reads.home)
+        if reads.home and name.startswith("${HOME}/")
+        else None,
         source=known.source if known is not None else None,
         kept=name in origins.captured,
+    )
+
+
+def _note(each: _Input, origins: Origins, reads: Reads) -> str | None:
+    assert each.status is not None
+    if is_versioned(each.path) and _came(each, each.status, reads):
+        return "fetched into a cache while the run went on"
+    if each.path in reads.reported or each.name in origins.declared:
+        return None
+    return (
+        "in a cache of models"
+        if each.path in reads.cached
+        else "opened by an unknown process"
     )
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -13,27 +14,33 @@ import msgspec
 
 from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
-from reproof.capture import native, observations
+from reproof.capture import caches, native, observations
 from reproof.capture.entropy import draws
 from reproof.capture.observations import Observations
 from reproof.capture.readings import readings
-from reproof.capture.tree import Tree, scan
+from reproof.capture.tree import EXCLUDED, Tree, scan
 from reproof.capture.watch import Watch as NativeWatch
-from reproof.errors import StoreError
 from reproof.execute.protocol import Execution, Interrupted, Runner, Stopper, Watch
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.observation import ModelCreated, RunOpened
 from reproof.model.randomness import Entropy, RandomnessSection
 from reproof.model.recipe import Recipe
-from reproof.model.record import Byproducts, ChildProcess, NativeLibrary, Omission
+from reproof.model.record import Byproducts, NativeLibrary, Omission
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
+from reproof.workflow.byproducts import describe_byproducts
 from reproof.workflow.earlier_runs import artifacts_read
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.mapping import here
-from reproof.workflow.materials import SYSTEM, Origins, Reads, digest_before, gather_materials
+from reproof.workflow.materials import (
+    SYSTEM,
+    Origins,
+    Reads,
+    digest_before,
+    gather_materials,
+)
 from reproof.workflow.products import Keeping, gather_products
 from reproof.workflow.web_reads import web_materials
 
@@ -79,7 +86,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         ignored: Further folders whose files are not inputs.
         guarded: Folders that the run must not write, wherever they are.
         digesting: Where digests of inputs come from; reads them by default.
-        guarded: Folders that the run must not write, wherever they are.
         title: What the work is called while it goes on.
         mapped: Folders of the container that it runs in, and where they are on this machine; everything
             else there belongs to the image. None where it sees this machine's own files.
@@ -133,6 +139,7 @@ class _Seen(msgspec.Struct, frozen=True):
     after: Tree
     lines: Observations
     opened: frozenset[str]
+    cached: frozenset[str]
     written_first: frozenset[str]
     omissions: tuple[Omission, ...]
     started: float
@@ -153,7 +160,8 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
     inputs = digest_before(setup.origins, setup.naming, setup.digesting)
     before = scan(top)
     started = time.time()
-    with NativeWatch(top, tree=before) as watch:
+    with NativeWatch(top, tree=before) as watch, ExitStack() as further:
+        cached = [further.enter_context(each) for each in _watched_caches(setup)]
         emit(Event(kind="start", subject="command", message=setup.title))
         execution, interrupted = _run(setup)
         emit(Event(kind="finish", subject="command", message=setup.title))
@@ -162,15 +170,31 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
         scan(top),
         observations.read(setup.scratch / "observations.jsonl"),
         frozenset(watch.opened_paths),
+        frozenset(path for each in cached for path in each.opened_paths),
         frozenset(watch.written_first),
         (*watch.omissions, *before.omissions),
         started,
         inputs,
     )
-    emit(Event(kind="start", subject="evidence", message="gathering what was read and written"))
+    emit(
+        Event(
+            kind="start",
+            subject="evidence",
+            message="gathering what was read and written",
+        )
+    )
     evidence = _gather(setup, seen, execution, interrupted=interrupted)
     emit(Event(kind="finish", subject="evidence"))
     return evidence
+
+
+def _watched_caches(setup: Setup) -> Iterator[NativeWatch]:
+    """Caches of models outside the project: libraries in C++ and Rust read them past Python."""
+    if setup.mapped is None:
+        top = Path(setup.naming.top)
+        for place in caches.places(setup.recipe.env, Path(setup.naming.home)):
+            if not place.is_relative_to(top):
+                yield NativeWatch(place, (*EXCLUDED, *caches.UNWATCHED))
 
 
 def _run(setup: Setup) -> tuple[Execution, bool]:
@@ -212,13 +236,20 @@ def _result_variables(setup: Setup) -> dict[str, str]:
     """What reproof sets and results may depend on. The hash seed has 32 bits, and must be set before a start."""
     seed = {} if setup.seed is None else {"PYTHONHASHSEED": str(setup.seed % 2**32)}
     # A re-run that varies one of the profile's variables has said so in its recipe.
-    profile = {name: setup.recipe.env.get(name, value) for name, value in setup.profile_variables.items()}
+    profile = {
+        name: setup.recipe.env.get(name, value)
+        for name, value in setup.profile_variables.items()
+    }
     return {**profile, **seed}
 
 
-def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
+def _gather(
+    setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool
+) -> Evidence:
     naming = setup.naming
-    logged = gather_logged(seen.lines.lines, setup.scratch / "artifacts", setup.store, naming)
+    logged = gather_logged(
+        seen.lines.lines, setup.scratch / "artifacts", setup.store, naming
+    )
     tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, setup))
     keeping = Keeping(
         store=setup.store,
@@ -229,12 +260,23 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     products = gather_products(Path(naming.top), seen.before, seen.after, keeping)
     # inotify sees an open, not what for: what Python says it opened to write was not read by others
     written = here(setup.mapped, observations.opened_for_writing(seen.lines))
+    reported = here(setup.mapped, observations.opened_for_reading(seen.lines))
     reads = Reads(
-        reported=here(setup.mapped, observations.opened_for_reading(seen.lines)),
+        reported=reported,
+        cached=frozenset(
+            caches.belonging(reported, {*seen.cached, *seen.opened} - written)
+        ),
         seen=seen.opened - written,
         ignored=(
             str(setup.scratch),
-            *(str(folder) for folder in (*setup.environment, *setup.ignored, *_own_code(naming.top))),
+            *(
+                str(folder)
+                for folder in (
+                    *setup.environment,
+                    *setup.ignored,
+                    *_own_code(naming.top),
+                )
+            ),
             *(str(naming.find_file(name)) for name in tracking_files),
         ),
         there=seen.before.entries,
@@ -243,6 +285,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         written_first=seen.written_first | observations.written_before_read(seen.lines),
         before=seen.inputs,
         digesting=setup.digesting,
+        home=naming.home,
     )
     names = {artifact.name for artifact in products.artifacts}
     materials, unclear = gather_materials(reads, setup.origins, naming, names)
@@ -250,15 +293,24 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     stores = [str(naming.find_file(name)) for name in tracking_files]
     earlier = artifacts_read(reads.reported, stores, naming, seen.started)
     loaded = observations.native_libraries(seen.lines)
-    describe = setup.libraries or partial(native.describe, env_prefix=Path(naming.environment or "/nowhere"))
+    describe = setup.libraries or partial(
+        native.describe, env_prefix=Path(naming.environment or "/nowhere")
+    )
     return Evidence(
         execution=execution,
         interrupted=interrupted,
         materials=(*materials, *earlier, *web),
-        products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
+        products=tuple(
+            sorted(
+                (*products.artifacts, *logged.artifacts),
+                key=lambda artifact: artifact.name,
+            )
+        ),
         logged=logged,
         native=describe(loaded),
-        byproducts=_byproducts(setup, seen.lines, execution),
+        byproducts=describe_byproducts(
+            naming, setup.scratch, setup.store, seen.lines, execution
+        ),
         randomness=_randomness(setup, seen.lines),
         variables={
             name: naming.replace_in(value)
@@ -284,17 +336,24 @@ def _own_code(top: str) -> Iterator[Path]:
         yield folder
 
 
-def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...]) -> Iterator[Omission]:
+def _written_outside(
+    setup: Setup, seen: _Seen, tracking_files: tuple[str, ...]
+) -> Iterator[Omission]:
     """Files that the run left outside the project: they may be results, and nobody compares them."""
     naming = setup.naming
     ours = (
-        *(str(folder) for folder in (*setup.environment, *setup.ignored, setup.scratch)),
+        *(
+            str(folder)
+            for folder in (*setup.environment, *setup.ignored, setup.scratch)
+        ),
         *(str(naming.find_file(name)) for name in tracking_files),
     )
     for path in sorted(here(setup.mapped, observations.opened_for_writing(seen.lines))):
         name = naming.name_file(path)
         guarded = any(path.startswith(f"{folder}/") for folder in setup.guarded)
-        outside = name.startswith(("/", "${HOME}/")) and not name.startswith((*SYSTEM, "/tmp/", "${HOME}/."))  # noqa: S108  # named, not used
+        outside = name.startswith(("/", "${HOME}/")) and not name.startswith(
+            (*SYSTEM, "/tmp/", "${HOME}/.")
+        )  # noqa: S108  # named, not used
         if not (outside or guarded) or any(
             path.startswith(folder + "/") or path == folder for folder in ours
         ):
@@ -331,10 +390,15 @@ def _own_part(artifacts: PurePosixPath, run: str, models: list[str]) -> set[str]
     experiment = artifacts.parents[1]
     if str(experiment) != "." and not str(experiment).startswith(("/", "${")):
         return {str(experiment)}
-    return {str(artifacts.parent), *(str(experiment / "models" / model) for model in models)}
+    return {
+        str(artifacts.parent),
+        *(str(experiment / "models" / model) for model in models),
+    }
 
 
-def tracking_names(address: str, naming: Naming, folder: Path | None = None) -> tuple[str, ...]:
+def tracking_names(
+    address: str, naming: Naming, folder: Path | None = None
+) -> tuple[str, ...]:
     """Names of the files and folders that a local tracking address stands for; none for a server.
 
     A sqlite database comes with its journals. A relative address starts in `folder`, by default the top.
@@ -344,45 +408,13 @@ def tracking_names(address: str, naming: Naming, folder: Path | None = None) -> 
     if found is None or found.path is None:
         return ()
     forms = dict.fromkeys((os.path.normpath(found.path), os.path.realpath(found.path)))
-    names = [naming.name_file(form) for form in forms if not Path(naming.top).is_relative_to(form)]
+    names = [
+        naming.name_file(form)
+        for form in forms
+        if not Path(naming.top).is_relative_to(form)
+    ]
     ends = ("", "-journal", "-wal", "-shm") if found.kind == "sqlite" else ("",)
     return tuple(f"{name}{end}" for name in names for end in ends)
-
-
-def _byproducts(setup: Setup, lines: Observations, execution: Execution) -> Byproducts:
-    return Byproducts(
-        exit_status=execution.status,
-        stdout=_log(setup, "stdout"),
-        stderr=_log(setup, "stderr"),
-        started=execution.started,
-        seconds=round(execution.seconds, 3),
-        cpu_seconds=round(execution.cpu_seconds, 3),
-        peak_memory=execution.peak_memory,
-        processes=_processes(setup.naming, lines),
-        network=observations.network(lines),
-        modules=observations.modules(lines),
-    )
-
-
-def _processes(naming: Naming, lines: Observations) -> tuple[ChildProcess, ...]:
-    """The processes, with this machine's folders replaced in their arguments."""
-    return tuple(
-        msgspec.structs.replace(each, argv=tuple(naming.replace_in(word) for word in each.argv))
-        for each in observations.processes(lines)
-    )
-
-
-def _log(setup: Setup, name: str) -> Artifact | None:
-    path = setup.scratch / "logs" / name
-    if not path.exists():
-        return None
-    try:
-        digest = setup.store.put(path)
-    except StoreError:
-        return None
-    return Artifact(
-        name=name, digests={"blake3": digest.value}, size=path.stat().st_size, origin="captured", kept=True
-    )
 
 
 def _randomness(setup: Setup, lines: Observations) -> RandomnessSection:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.naming import Naming
+from reproof.capture import caches
 from reproof.execute.isolation import clean_environment
 from reproof.model.artifact import Artifact
 from reproof.model.recipe import Recipe
@@ -51,13 +52,15 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 def replay(record: Record, place: Replay) -> Recipe:
     """The recipe of `record` at `place`: the same words, with the room's own paths."""
     naming, provision = place.naming, place.provision
-    recorded = record.environment.variables
+    others = _other_caches(record)
+    recorded = {name: value for name, value in record.environment.variables.items() if name not in others}
+    more = [name for name in recorded if name not in NOT_REPLAYED] if place.trusted else []
     env = clean_environment(
         recorded,
         scripts=[provision.scripts],
         home=place.home,
         temporary=place.temporary,
-        more=[name for name in recorded if name not in NOT_REPLAYED] if place.trusted else [],
+        more=[*caches.VARIABLES, *caches.OFFLINE, *more],
     )
     contained = provision.contained
     if contained is not None:
@@ -72,6 +75,18 @@ def replay(record: Record, place: Replay) -> Recipe:
     argv = tuple(naming.expand_in(word) for word in record.project.argv)
     umask = int(record.environment.umask, 8) if record.environment.umask else None
     return Recipe(argv=argv, env=env, cwd=str(place.project), umask=umask)
+
+
+def _other_caches(record: Record) -> list[str]:
+    """Variables of caches outside HOME and the project of which the run read nothing: none is written there."""
+    variables = record.environment.variables
+    found = []
+    for name in caches.VARIABLES:
+        folders = [part.rstrip("/") for part in variables.get(name, "").split(os.pathsep)]
+        used = any(item.name.startswith(f"{folder}/") for folder in folders for item in record.materials)
+        if any(folder.startswith("/") for folder in folders) and not used:
+            found.append(name)
+    return found
 
 
 def _editable_paths(record: Record, place: Replay) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from reproof.base.digesting import digest_file, digest_files
 from reproof.base.files import copy_private
 from reproof.base.naming import Naming
 from reproof.base.programs import pasteable
+from reproof.capture.credentials import holds_credentials
 from reproof.errors import MaterialError, StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.dvc import DvcEntry
@@ -176,7 +178,7 @@ def _restore_external(
     used_again: list[str] = []
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
-        if artifact.origin not in ("external", "stage") or artifact.is_web:
+        if artifact.origin not in ("external", "stage") or not _has_place(artifact):
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and artifact.digest is not None and artifact.digest in sources.store:
@@ -189,8 +191,7 @@ def _restore_external(
             in_place.append(place)
         else:
             target = naming.find_file(artifact.name)
-            _require_inside(target, naming)
-            target.unlink(missing_ok=True)
+            target = _link(artifact, target, naming)
             copy_private(place, target, mode=artifact.mode)
     return tuple(in_place), tuple(used_again)
 
@@ -223,11 +224,8 @@ def _require_inside(target: Path, naming: Naming) -> None:
 
 
 def _put(artifact: Artifact, target: Path, sources: Sources, naming: Naming) -> None:
-    _require_inside(target, naming)
-    target.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = _link(artifact, target, naming)
     if artifact.kind == "symlink":
-        target.symlink_to(artifact.target or "")
         return
     assert artifact.digest is not None
     try:
@@ -240,9 +238,30 @@ def _put(artifact: Artifact, target: Path, sources: Sources, naming: Naming) -> 
         ) from error
 
 
+def _link(artifact: Artifact, target: Path, naming: Naming) -> Path:
+    """Make the symlink that an artifact is or was read through; returns where its content belongs."""
+    _require_inside(target, naming)
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if artifact.target is None:
+        return target
+    target.symlink_to(artifact.target)
+    if artifact.kind == "symlink":
+        return target
+    content = Path(os.path.normpath(target.parent / artifact.target))
+    _require_inside(content, naming)
+    content.unlink(missing_ok=True)
+    return content
+
+
+def _has_place(artifact: Artifact) -> bool:
+    """Whether it is a file for the room; what holds credentials is not, whatever a record says."""
+    return not artifact.is_web and not holds_credentials(artifact.name)
+
+
 def _check(record: Record, naming: Naming) -> None:
     """Digest every material in its place: what the re-run is about to read is what was recorded."""
-    materials = [artifact for artifact in record.materials if not artifact.is_web]
+    materials = [artifact for artifact in record.materials if _has_place(artifact)]
     places = [str(naming.find_file(artifact.name)) for artifact in materials]
     for artifact, found in zip(materials, digest_files(places), strict=True):
         if isinstance(found, OSError):
