@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import sys
+import threading
+import time
 from contextlib import closing
 from typing import Any
 
@@ -71,6 +73,7 @@ def test_a_declared_input_outside_the_project_is_digested_twice(plain: Project) 
     assert reasons(plain, str(outside)) == [
         f"input changed during the run: blake3:{b3('1' + chr(10))[:8]} before, blake3:{b3('9' + chr(10))[:8]} after"
     ]
+    assert material(plain, str(outside))["digests"]["blake3"] == b3("1\n")
 
 
 def test_an_input_that_the_run_overwrites_is_no_such_finding(plain: Project) -> None:
@@ -156,17 +159,77 @@ def test_an_input_of_no_version_that_moves_under_the_run_is_told(plain: Project)
     loose(plain, SWAPS.format(name="own.txt"))
     said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
     assert "`own.txt`: input changed during the run" in said
-    assert reasons(plain, "own.txt")[0].endswith("what it held before is not known")
-    assert material(plain, "own.txt") is None
+    assert len(reasons(plain, "own.txt")) == 1
+    found = material(plain, "own.txt")  # it moves at once: whether it was read in time is chance
+    assert found is None or found["digests"]["blake3"] == b3("1\n")
+
+
+READERS = {
+    "Python": "open('{name}').read()",
+    "a native program": "subprocess.run(['cat', '{name}'], check=True, capture_output=True)",
+}
+
+
+@pytest.mark.parametrize(
+    ("reader", "place"), [("Python", "in"), ("a native program", "in"), ("Python", "out")]
+)
+def test_an_input_that_somebody_changes_while_the_run_goes_on(
+    plain: Project, reader: str, place: str
+) -> None:
+    """Nobody declared it: what it held when it was first opened is known all the same."""
+    name = "own.txt" if place == "in" else str(plain.folder.parent / "outside.txt")
+    path = plain.folder / name
+    loose(
+        plain,
+        "import os, subprocess, time\n"
+        + READERS[reader].format(name=name)
+        + "\ntime.sleep(1)\nopen('read', 'w').close()\n"
+        "while not os.path.exists('changed'): time.sleep(0.01)\n",
+    )
+    path.write_text("1\n")
+
+    def change() -> None:
+        while not (plain.folder / "read").exists():
+            time.sleep(0.01)
+        path.write_text("9\n")
+        (plain.folder / "changed").touch()
+
+    other = threading.Thread(target=change, daemon=True)
+    other.start()
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    other.join()
+    found = material(plain, name)
+    assert found["digests"]["blake3"] == b3("1\n")
+    assert (found["size"], found["origin"]) == (2, "external")
+    assert found["note"].endswith("this is the content at its first open")
+    assert f"`{name}`: input changed during the run" in said
+    assert len(reasons(plain, name)) == 1
+    assert "has changed since the run" in plain.reproof("verify", expect=2).err
 
 
 def test_an_input_of_no_version_that_the_run_overwrites_is_an_omission(plain: Project) -> None:
-    loose(plain, OVERWRITES.replace("data.txt", "own.txt"))
+    code = OVERWRITES.replace("data.txt", "own.txt").replace(
+        "\nopen(", "\nimport time; time.sleep(1)\nopen(", 1
+    )
+    loose(plain, code)
     said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
     assert "input changed" not in said
     assert reasons(plain, "own.txt") == [
-        "the run read it and also wrote it; what it held before is not known"
+        f"the run read it and also wrote it; at its first open it held blake3:{b3('1' + chr(10))[:16]}"
     ]
+    assert material(plain, "own.txt") is None
+
+
+def test_a_declared_input_outside_that_the_run_overwrites_is_no_finding(plain: Project) -> None:
+    outside = plain.folder.parent / "outside.txt"
+    plain.write("train.py", OVERWRITES.replace("data.txt", str(outside)))
+    plain.write("pyproject.toml", f'[tool.reproof]\nmaterials = ["{outside}"]\n')
+    plain.commit()
+    outside.write_text("1\n")
+    said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
+    assert "input changed" not in said
+    assert "the run read it and also wrote it" in reasons(plain, str(outside))
+    assert material(plain, str(outside))["digests"]["blake3"] == b3("1\n")
 
 
 WRITERS = {

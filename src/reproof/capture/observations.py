@@ -125,6 +125,20 @@ def _decode_one(line: bytes, lines: list[AnyObservation], unknown: Counter[str])
 _KINDS = {kind.__struct_config__.tag for kind in AnyObservation.__args__}
 
 
+def reads_told(data: bytes) -> Iterator[str]:
+    """Absolute paths that whole lines in `data` say were to be read; other lines are passed over."""
+    for text in data.splitlines():
+        if not text.startswith(b'{"k":"open"'):
+            continue
+        try:
+            line = _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        if isinstance(line, Opened) and line.mode != "w":
+            for path in (*([line.path] if line.path else ()), *line.paths):
+                yield posixpath.normpath(posixpath.join(line.folder, path))
+
+
 def opened_for_reading(observations: Observations) -> dict[str, set[int]]:
     """Absolute paths of files that were to be read, and the processes that asked; some may not exist."""
     return _opened(observations, ("r", "rw"))

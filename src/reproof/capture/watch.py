@@ -5,7 +5,8 @@ themselves. inotify sees every open of a watched folder's files, but not by whic
 only seen here is reported as opened by an unknown process.
 
 Order matters, because it sees our own opens too: scan and digest first, start the watch, run the
-command, stop the watch, then digest what was made. Only folders are opened while it is on.
+command, stop the watch, then digest what was made. What is read while it is on, at the first open of an
+input, is closed by the thread that takes the events, which so knows the closing for ours.
 
 Bounds: folders, remembered paths and the kernel's queue are limited; what a limit cost is stated
 as an omission. Linux only; elsewhere the whole watch is one omission.
@@ -28,6 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from reproof.capture.first_reads import FirstReads, Key, file_clock
 from reproof.capture.tree import EXCLUDED, Exclusions, Tree, scan
 from reproof.model.record import Omission
 
@@ -47,8 +49,6 @@ _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that f
 _BUFFER = 1 << 20
 _PAUSE = 0.01  # seconds between reads: one wake-up for many opens costs less than one for each
 
-_Key = tuple[int, bytes]  # a watch, and the name within it
-
 _MAX_FOLDERS = 200_000
 _MAX_OPENED = 1_000_000
 
@@ -63,19 +63,29 @@ class Watch:
             reported under the name of the symlink.
         excluded: What is not watched; see :data:`reproof.capture.tree.EXCLUDED`.
         tree: A scan of `top` with the same exclusions, made just before, to save another.
+        first: Told of each file at its first open; entered already.
     """
 
-    def __init__(self, top: Path, excluded: tuple[str, ...] = EXCLUDED, *, tree: Tree | None = None) -> None:
+    def __init__(
+        self,
+        top: Path,
+        excluded: tuple[str, ...] = EXCLUDED,
+        *,
+        tree: Tree | None = None,
+        first: FirstReads | None = None,
+    ) -> None:
         self._top = os.fspath(top)
         self._real_top = os.path.realpath(top)
         self._excluded = excluded
         self._exclusions = Exclusions(excluded)
         self._tree = tree
+        self._first = first
+        self._since = 0  # all that happened before is known; by the clock of files
         self._places: dict[int, set[str]] = {}  # watch to names below the top; several with symlinks
         self._files: set[int] = set()
-        self._seen: set[_Key] = set()
-        self._closed: set[_Key] = set()  # by whoever only read
-        self._written: set[_Key] = set()  # before anybody who only read had closed them
+        self._seen: set[Key] = set()
+        self._closed: set[Key] = set()  # by whoever only read
+        self._written: set[Key] = set()  # before anybody who only read had closed them
         self._trouble: dict[str, str] = {}
         self._inotify: _Inotify | None = None
         self._thread: threading.Thread | None = None
@@ -89,17 +99,17 @@ class Watch:
     @property
     def opened_paths(self) -> set[str]:
         """The same as text, which is much faster for a hundred thousand files."""
-        return self._named(self._seen)
+        return self._named(list(self._seen))
 
     @property
     def written_first(self) -> set[str]:
         """Files that were written, or moved there, before anything that only read them was done with them."""
-        return self._named(self._written)
+        return self._named(list(self._written))
 
-    def _named(self, keys: set[_Key]) -> set[str]:
+    def _named(self, keys: list[Key]) -> set[str]:
         found: set[str] = set()
         hidden: dict[str, bool] = {"": False}
-        for watch, name in list(keys):
+        for watch, name in keys:
             text = os.fsdecode(name.rstrip(b"\0"))
             for place in self._places.get(watch, ()):
                 folder, _, leaf = place.rpartition("/") if watch in self._files else (place, "", text)
@@ -122,6 +132,7 @@ class Watch:
             self._omit(f"native reads are not seen: {_explain(error)}")
             return self
         self._add_tree()
+        self._since = file_clock()
         self._stop = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._listen, name="reproof-watch", daemon=True)
         self._thread.start()
@@ -150,29 +161,54 @@ class Watch:
         poll = select.poll()
         poll.register(self._inotify.handle, select.POLLIN)
         poll.register(self._stop[0], select.POLLIN)
+        if self._first is not None:
+            poll.register(self._first.bell, select.POLLIN)
         ending = False
         while not ending:
             ready = {handle for handle, _ in poll.poll()}
             ending = self._stop[0] in ready
+            now = file_clock()
             while data := self._inotify.read():
                 self._take(data)
+                if len(data) < _BUFFER // 2:  # that was all
+                    self._since = now
                 if not ending:
                     time.sleep(_PAUSE)
+                now = file_clock()
+            self._since = now
+            if self._first is not None:
+                self._close_ours(self._first.take_finished())
 
-    def _take(self, data: bytes) -> None:
-        """Note the opens among the events in `data`; watch folders and symlinks that are new."""
+    def _close_ours(self, finished: list[tuple[Key, int]]) -> None:
+        """Close what was read at its first open, right after all other events were taken."""
+        if finished:
+            for _, handle in finished:
+                os.close(handle)
+            assert self._inotify is not None
+            self._take(self._inotify.read(), {key for key, _ in finished})
+
+    def _take(self, data: bytes, ours: set[Key] | None = None) -> None:
+        """Note the opens among the events in `data`; watch folders and symlinks that are new.
+
+        Of the files in `ours` one closing after reading is our own.
+        """
         position, end = 0, len(data)
-        seen, header = self._seen, _EVENT.size
+        seen, header, fresh = self._seen, _EVENT.size, []
         while position < end:
             watch, mask, _, length = _EVENT.unpack_from(data, position)
             start = position + header
             position = start + length
             if mask & _OPEN:
-                if not mask & _ISDIR and len(seen) < _MAX_OPENED:
-                    seen.add((watch, data[start:position]))
+                key = (watch, data[start:position])
+                if not mask & _ISDIR and key not in seen and len(seen) < _MAX_OPENED:
+                    seen.add(key)
+                    fresh.append(key)
             elif mask & (_CLOSE_WRITE | _CLOSE_NOWRITE):
-                if not mask & _ISDIR:
-                    self._closes((watch, data[start:position]), wrote=bool(mask & _CLOSE_WRITE))
+                key = (watch, data[start:position])
+                if ours and key in ours and not mask & _CLOSE_WRITE:
+                    ours.discard(key)
+                elif not mask & _ISDIR:
+                    self._closes(key, wrote=bool(mask & _CLOSE_WRITE))
             elif mask & (_CREATE | _MOVED_TO):
                 self._closes((watch, data[start:position]), wrote=True)
                 self._appeared(
@@ -182,8 +218,17 @@ class Watch:
                 self._omit("too many files were opened at once: some native reads were not seen")
         if len(seen) >= _MAX_OPENED:
             self._omit(f"more than {_MAX_OPENED:,} files were opened: further native reads are not told")
+        if self._first is not None:
+            self._tell(fresh, self._first)
 
-    def _closes(self, key: _Key, *, wrote: bool) -> None:
+    def _tell(self, fresh: list[Key], first: FirstReads) -> None:
+        for key in fresh:
+            if first.is_full:
+                return
+            for path in self._named([key]):
+                first.note(path, self._since, key)
+
+    def _closes(self, key: Key, *, wrote: bool) -> None:
         if not wrote:
             self._closed.add(key)
         elif key not in self._closed:

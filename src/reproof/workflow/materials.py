@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,6 +13,7 @@ from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
 from reproof.capture.caches import content_of, is_versioned
 from reproof.capture.credentials import holds_credentials
+from reproof.capture.first_reads import FirstRead
 from reproof.model.artifact import Artifact, Origin
 from reproof.model.record import Omission
 from reproof.store.manifest import Digesting
@@ -20,6 +21,7 @@ from reproof.store.manifest import Digesting
 #: How the omission begins that tells of an input whose content moved under the run.
 CHANGED = "input changed during the run"
 OWN = "the run read it and also wrote it"
+_UNKNOWN = "; what it held before is not known"
 CREDENTIALS = "may hold credentials: neither digested nor given to a re-run"
 
 TRACKED_FILES = 2_000
@@ -84,6 +86,7 @@ class Reads:
         written: Absolute paths that a process said it opened for writing.
         written_first: Absolute paths that were written before they were read.
         before: Digests before the start by name, of what was digested then.
+        first: What inputs held when they were first opened, by name, of those that were read then.
         digesting: Where digests come from.
         home: HOME of the run; symlinks that stay below it are kept.
     """
@@ -97,13 +100,12 @@ class Reads:
     written: frozenset[str] = frozenset()
     written_first: frozenset[str] = frozenset()
     before: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    first: Mapping[str, FirstRead] = field(default_factory=dict)
     digesting: Digesting = digest_files
     home: str = ""
 
 
-def digest_before(
-    origins: Origins, naming: Naming, digesting: Digesting
-) -> dict[str, dict[str, str]]:
+def digest_before(origins: Origins, naming: Naming, digesting: Digesting) -> dict[str, dict[str, str]]:
     """Digest the inputs that are known before the start: those declared or expected, and what DVC tracks.
 
     Of what is not declared no more than :data:`TRACKED_FILES` files and :data:`TRACKED_BYTES` bytes: the
@@ -128,10 +130,33 @@ def digest_before(
         names = sorted(name for name, each in wanted.items() if each == algorithms)
         digests = digesting([str(naming.find_file(name)) for name in names], algorithms)
         pairs = zip(names, digests, strict=True)
-        found.update(
-            (name, each) for name, each in pairs if not isinstance(each, OSError)
-        )
+        found.update((name, each) for name, each in pairs if not isinstance(each, OSError))
     return found
+
+
+def asked_at_first_open(
+    origins: Origins, naming: Naming, ignored: tuple[str, ...], known: Container[str]
+) -> Callable[[str], str | None]:
+    """Which files are read at their first open: inputs that nobody declared and no version names.
+
+    Args:
+        origins: Where content is known to come from.
+        naming: Turns paths into names.
+        ignored: Absolute folders whose files are not inputs.
+        known: Names that were digested before the start.
+
+    Returns:
+        A function from an absolute path to the name of such an input, or None.
+    """
+
+    def name_of(path: str) -> str | None:
+        name = naming.name_file(path)
+        named = name in origins.committed or name in origins.captured or name in origins.tracked
+        if named or name in known or holds_credentials(name) or not _is_input(path, name, ignored):
+            return None
+        return name
+
+    return name_of
 
 
 def gather_materials(
@@ -166,7 +191,7 @@ def gather_materials(
             omissions.append(Omission(subject=each.name, reason=CREDENTIALS))
         elif _is_own(each, each.status, reads):
             mute = each.name.startswith("/tmp/") or each.path in reads.written_first  # noqa: S108
-            omissions += [] if mute else [Omission(subject=each.name, reason=OWN)]
+            omissions += [] if mute else [Omission(subject=each.name, reason=f"{OWN}{_held(each, reads)}")]
         else:
             whole.append(each)
     for each, digests in _digest(whole, reads.digesting):
@@ -174,8 +199,8 @@ def gather_materials(
             reason = f"read by the run, not readable after it: {digests.strerror}"
             omissions.append(Omission(subject=each.name, reason=reason))
             continue
-        materials[each.name] = _describe(each, digests, origins, reads)
-        omissions += _change(each, digests, reads)
+        materials[each.name], change = _described(each, digests, origins, reads)
+        omissions += change
     return tuple(materials[name] for name in sorted(materials)), tuple(omissions)
 
 
@@ -192,17 +217,13 @@ class _Input(msgspec.Struct, frozen=True):
 def _inputs(reads: Reads, origins: Origins, naming: Naming) -> Iterator[_Input]:
     """Every file that was read or is declared, once."""
     known: set[str] = set()
-    for path in sorted(
-        {*reads.reported, *reads.seen, *reads.cached, *_declared_paths(origins, naming)}
-    ):
+    for path in sorted({*reads.reported, *reads.seen, *reads.cached, *_declared_paths(origins, naming)}):
         name = naming.name_file(path)
         if not _is_input(path, name, reads.ignored) or name in known:
             continue
         known.add(name)
         tracked = origins.tracked.get(name) if name not in origins.captured else None
-        algorithms = tuple(
-            dict.fromkeys(("blake3", *(tracked.digests if tracked else ())))
-        )
+        algorithms = tuple(dict.fromkeys(("blake3", *(tracked.digests if tracked else ()))))
         try:
             # bytes that are no UTF-8 survive in a str, not in messages of Path
             yield _Input(path, name, os.stat(path), None, algorithms)  # noqa: PTH116
@@ -217,49 +238,37 @@ def _digest(
     for each in inputs:
         groups.setdefault(each.algorithms, []).append(each)
     for algorithms, group in groups.items():
-        yield from zip(
-            group, digesting([each.path for each in group], algorithms), strict=True
-        )
+        yield from zip(group, digesting([each.path for each in group], algorithms), strict=True)
 
 
 def _is_own(each: _Input, status: os.stat_result, reads: Reads) -> bool:
     """Whether the run wrote it, and nothing is known of its content before."""
     if is_versioned(each.path):
         return False  # it was fetched
-    return (
-        each.path in reads.written
-        and status.st_ctime > reads.started
-        and each.name not in reads.before
-    )
+    return each.path in reads.written and status.st_ctime > reads.started and each.name not in reads.before
 
 
-def _moved(
-    each: _Input, origins: Origins, reads: Reads
-) -> tuple[Artifact | None, Omission | None]:
+def _moved(each: _Input, origins: Origins, reads: Reads) -> tuple[Artifact | None, Omission | None]:
     """An input that is not after the run what it was before: with the content from before, where known."""
-    name, before = each.name, reads.before.get(each.name)
-    versioned = (
-        name in origins.committed or name in origins.tracked or name in origins.captured
-    )
+    name, before, first = each.name, reads.before.get(each.name), reads.first.get(each.name)
+    versioned = name in origins.committed or name in origins.tracked or name in origins.captured
     if name not in reads.there or each.path in reads.written_first:
         return None, None  # the run made it
     own = each.path in reads.written
     reason = OWN if own else f"{CHANGED}, and no process of the run says it wrote it"
-    if not (versioned or before):
-        unknown = f"{reason}; what it held before is not known"
-        return None, Omission(subject=name, reason=unknown)
+    if not (versioned or before) and (own or first is None):
+        return None, Omission(subject=name, reason=f"{reason}{_held(each, reads) or _UNKNOWN}")
     known = origins.captured.get(name) or origins.tracked.get(name)
-    digests = before or (known.digests if known is not None else {})
+    digests = before or (first.digests if first else known.digests if known else {})
     differs = known is not None and any(
-        digests.get(algorithm) != value
-        for algorithm, value in known.digests.items()
-        if algorithm in digests
+        digests.get(algorithm) != value for algorithm, value in known.digests.items() if algorithm in digests
     )
     artifact = Artifact(
         name=name,
         digests=digests,
-        size=known.size if known is not None else 0,
-        note=f"{reason}; this is the content before the start",
+        size=known.size if known is not None else first.size if first is not None else 0,
+        mode=first.mode if first is not None else None,
+        note=f"{reason}; this is the content {_when(name, reads)}",
         origin="external" if differs else _origin(name, origins),
         source=known.source if known is not None else None,
         kept=name in origins.captured,
@@ -267,41 +276,51 @@ def _moved(
     return artifact, Omission(subject=name, reason=reason)
 
 
+def _when(name: str, reads: Reads) -> str:
+    return "at its first open" if name in reads.first and name not in reads.before else "before the start"
+
+
+def _held(each: _Input, reads: Reads) -> str:
+    """What a file held that the run itself wrote over, where it was read in time."""
+    first = reads.first.get(each.name)
+    return f"; at its first open it held blake3:{first.digests['blake3'][:16]}" if first is not None else ""
+
+
 def _not_there(each: _Input, reads: Reads) -> Iterator[Omission]:
     """What to say of an input that is gone; most are names that were only tried, or the run's own."""
     if isinstance(each.problem, FileNotFoundError):
         if each.name in reads.there:
-            yield Omission(
-                subject=each.name, reason="read by the run, which also removed it"
-            )
+            yield Omission(subject=each.name, reason="read by the run, which also removed it")
     elif each.problem is not None and not isinstance(each.problem, NotADirectoryError):
         reason = f"read by the run, not readable after it: {each.problem.strerror}"
         yield Omission(subject=each.name, reason=reason)
 
 
-def _change(each: _Input, digests: dict[str, str], reads: Reads) -> Iterator[Omission]:
-    """Whether an input outside the watched tree moved: by its digest before, else by its times."""
-    before = reads.before.get(each.name)
-    if before is not None:
-        if before["blake3"] != digests["blake3"]:
-            yield Omission(
-                subject=each.name,
-                reason=f"{CHANGED}: blake3:{before['blake3'][:8]} before, blake3:{digests['blake3'][:8]} after",
-            )
-    elif (
-        each.status is not None
-        and _came(each, each.status, reads)
-        and not is_versioned(each.path)
-    ):
-        yield Omission(
-            subject=each.name,
-            reason=f"{CHANGED}, as its times say; the digest is from after it",
-        )
+def _described(
+    each: _Input, digests: dict[str, str], origins: Origins, reads: Reads
+) -> tuple[Artifact, list[Omission]]:
+    """An input outside the watched tree, and whether it moved: by an earlier digest, else by its times.
 
-
-def _came(each: _Input, status: os.stat_result, reads: Reads) -> bool:
-    """Whether it appeared or changed while the run went on."""
-    return each.name not in reads.before and status.st_ctime > reads.started
+    Where it moved, and what it held is known, that is the material.
+    """
+    first = reads.first.get(each.name)
+    before = reads.before.get(each.name) or (first.digests if first is not None else None)
+    if before is None:
+        assert each.status is not None
+        moved = each.status.st_ctime > reads.started and not is_versioned(each.path)
+        reason = f"{CHANGED}, as its times say; the digest is from after it"
+        change = [Omission(subject=each.name, reason=reason)] if moved else []
+        return _describe(each, digests, origins, reads), change
+    if before["blake3"] == digests["blake3"]:
+        return _describe(each, digests, origins, reads), []
+    when = _when(each.name, reads)
+    reason = f"{CHANGED}: blake3:{before['blake3'][:8]} {when.removesuffix(' the start')}, blake3:{digests['blake3'][:8]} after"
+    if each.path in reads.written:
+        reason = OWN
+    found = _describe(each, before, origins, reads)
+    size = first.size if first is not None and before is first.digests else 0
+    found = msgspec.structs.replace(found, size=size, note=f"{reason}; this is the content {when}")
+    return found, [Omission(subject=each.name, reason=reason)]
 
 
 def _declared_paths(origins: Origins, naming: Naming) -> list[str]:
@@ -309,29 +328,18 @@ def _declared_paths(origins: Origins, naming: Naming) -> list[str]:
 
 
 def _is_input(path: str, name: str, ignored: tuple[str, ...]) -> bool:
-    if name.startswith(("${ENV}/", "${TMP}/")) or any(
-        part in f"/{name}" for part in _NOISE
-    ):
+    if name.startswith(("${ENV}/", "${TMP}/")) or any(part in f"/{name}" for part in _NOISE):
         return False
     if name.startswith("/") and path.startswith(SYSTEM):
         return False
-    return not any(
-        path == folder or path.startswith(folder.rstrip("/") + "/")
-        for folder in ignored
-    )
+    return not any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in ignored)
 
 
-def _describe(
-    each: _Input, digests: dict[str, str], origins: Origins, reads: Reads
-) -> Artifact:
-    """The material, with its digests after the run."""
+def _describe(each: _Input, digests: dict[str, str], origins: Origins, reads: Reads) -> Artifact:
+    """The material, with these digests."""
     name = each.name
     known = origins.captured.get(name) or origins.tracked.get(name)
-    named = [
-        algorithm
-        for algorithm in each.algorithms
-        if known is not None and algorithm in known.digests
-    ]
+    named = [algorithm for algorithm in each.algorithms if known is not None and algorithm in known.digests]
     differs = (
         known is not None
         and known.origin == "dvc"
@@ -348,12 +356,15 @@ def _describe(
         mode=stat.S_IMODE(each.status.st_mode),
         note=note,
         origin="external" if differs else _origin(name, origins),
-        target=content_of(each.path, reads.home)
-        if reads.home and name.startswith("${HOME}/")
-        else None,
+        target=content_of(each.path, reads.home) if reads.home and name.startswith("${HOME}/") else None,
         source=known.source if known is not None else None,
         kept=name in origins.captured,
     )
+
+
+def _came(each: _Input, status: os.stat_result, reads: Reads) -> bool:
+    """Whether a file was not there before the run, or was replaced by it."""
+    return status.st_ctime > reads.started and each.name not in reads.before
 
 
 def _note(each: _Input, origins: Origins, reads: Reads) -> str | None:
@@ -362,11 +373,7 @@ def _note(each: _Input, origins: Origins, reads: Reads) -> str | None:
         return "fetched into a cache while the run went on"
     if each.path in reads.reported or each.name in origins.declared:
         return None
-    return (
-        "in a cache of models"
-        if each.path in reads.cached
-        else "opened by an unknown process"
-    )
+    return "in a cache of models" if each.path in reads.cached else "opened by an unknown process"
 
 
 def _origin(name: str, origins: Origins) -> Origin:

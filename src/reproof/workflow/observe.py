@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,7 @@ from reproof.base.digesting import digest_files
 from reproof.base.naming import Naming
 from reproof.capture import caches, native, observations
 from reproof.capture.entropy import draws
+from reproof.capture.first_reads import FirstRead, FirstReads
 from reproof.capture.observations import Observations
 from reproof.capture.readings import readings
 from reproof.capture.tree import EXCLUDED, Tree, scan
@@ -38,6 +39,7 @@ from reproof.workflow.materials import (
     SYSTEM,
     Origins,
     Reads,
+    asked_at_first_open,
     digest_before,
     gather_materials,
 )
@@ -86,6 +88,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         ignored: Further folders whose files are not inputs.
         guarded: Folders that the run must not write, wherever they are.
         digesting: Where digests of inputs come from; reads them by default.
+        reads_first: Read inputs that nobody declared when they are first opened.
         title: What the work is called while it goes on.
         mapped: Folders of the container that it runs in, and where they are on this machine; everything
             else there belongs to the image. None where it sees this machine's own files.
@@ -111,6 +114,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[Path, ...] = ()
     guarded: tuple[Path, ...] = ()
     digesting: Digesting = digest_files
+    reads_first: bool = True
     title: str = "running the command"
     mapped: tuple[tuple[str, str], ...] | None = None
     libraries: Callable[[Iterable[str]], tuple[NativeLibrary, ...]] | None = None
@@ -144,6 +148,7 @@ class _Seen(msgspec.Struct, frozen=True):
     omissions: tuple[Omission, ...]
     started: float
     inputs: dict[str, dict[str, str]]
+    first: dict[str, FirstRead]
 
 
 def observe(setup: Setup, emit: Emit) -> Evidence:
@@ -160,7 +165,9 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
     inputs = digest_before(setup.origins, setup.naming, setup.digesting)
     before = scan(top)
     started = time.time()
-    with NativeWatch(top, tree=before) as watch, ExitStack() as further:
+    with ExitStack() as further:
+        first = further.enter_context(_first_reads(setup, inputs))
+        watch = further.enter_context(NativeWatch(top, tree=before, first=first))
         cached = [further.enter_context(each) for each in _watched_caches(setup)]
         emit(Event(kind="start", subject="command", message=setup.title))
         execution, interrupted = _run(setup)
@@ -175,14 +182,9 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
         (*watch.omissions, *before.omissions),
         started,
         inputs,
+        first.found if first is not None else {},
     )
-    emit(
-        Event(
-            kind="start",
-            subject="evidence",
-            message="gathering what was read and written",
-        )
-    )
+    emit(Event(kind="start", subject="evidence", message="gathering what was read and written"))
     evidence = _gather(setup, seen, execution, interrupted=interrupted)
     emit(Event(kind="finish", subject="evidence"))
     return evidence
@@ -195,6 +197,25 @@ def _watched_caches(setup: Setup) -> Iterator[NativeWatch]:
         for place in caches.places(setup.recipe.env, Path(setup.naming.home)):
             if not place.is_relative_to(top):
                 yield NativeWatch(place, (*EXCLUDED, *caches.UNWATCHED))
+
+
+def _first_reads(setup: Setup, known: dict[str, dict[str, str]]) -> AbstractContextManager[FirstReads | None]:
+    """What reads inputs at their first open; nothing where every input was laid out and digested by us."""
+    if not setup.reads_first:
+        return nullcontext()
+    wanted = asked_at_first_open(setup.origins, setup.naming, _not_inputs(setup, setup.tracking_files), known)
+    told = setup.scratch / "observations.jsonl" if setup.mapped is None else None
+    return FirstReads(wanted, told, Path(setup.naming.top))
+
+
+def _not_inputs(setup: Setup, tracking_files: Iterable[str]) -> tuple[str, ...]:
+    """Absolute folders and files that are not inputs, whoever reads them."""
+    naming = setup.naming
+    return (
+        str(setup.scratch),
+        *(str(folder) for folder in (*setup.environment, *setup.ignored, *_own_code(naming.top))),
+        *(str(naming.find_file(name)) for name in tracking_files),
+    )
 
 
 def _run(setup: Setup) -> tuple[Execution, bool]:
@@ -236,20 +257,13 @@ def _result_variables(setup: Setup) -> dict[str, str]:
     """What reproof sets and results may depend on. The hash seed has 32 bits, and must be set before a start."""
     seed = {} if setup.seed is None else {"PYTHONHASHSEED": str(setup.seed % 2**32)}
     # A re-run that varies one of the profile's variables has said so in its recipe.
-    profile = {
-        name: setup.recipe.env.get(name, value)
-        for name, value in setup.profile_variables.items()
-    }
+    profile = {name: setup.recipe.env.get(name, value) for name, value in setup.profile_variables.items()}
     return {**profile, **seed}
 
 
-def _gather(
-    setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool
-) -> Evidence:
+def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
     naming = setup.naming
-    logged = gather_logged(
-        seen.lines.lines, setup.scratch / "artifacts", setup.store, naming
-    )
+    logged = gather_logged(seen.lines.lines, setup.scratch / "artifacts", setup.store, naming)
     tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, setup))
     keeping = Keeping(
         store=setup.store,
@@ -263,27 +277,15 @@ def _gather(
     reported = here(setup.mapped, observations.opened_for_reading(seen.lines))
     reads = Reads(
         reported=reported,
-        cached=frozenset(
-            caches.belonging(reported, {*seen.cached, *seen.opened} - written)
-        ),
+        cached=frozenset(caches.belonging(reported, {*seen.cached, *seen.opened} - written)),
         seen=seen.opened - written,
-        ignored=(
-            str(setup.scratch),
-            *(
-                str(folder)
-                for folder in (
-                    *setup.environment,
-                    *setup.ignored,
-                    *_own_code(naming.top),
-                )
-            ),
-            *(str(naming.find_file(name)) for name in tracking_files),
-        ),
+        ignored=_not_inputs(setup, tracking_files),
         there=seen.before.entries,
         started=seen.started,
         written=written,
         written_first=seen.written_first | observations.written_before_read(seen.lines),
         before=seen.inputs,
+        first=seen.first,
         digesting=setup.digesting,
         home=naming.home,
     )
@@ -293,24 +295,15 @@ def _gather(
     stores = [str(naming.find_file(name)) for name in tracking_files]
     earlier = artifacts_read(reads.reported, stores, naming, seen.started)
     loaded = observations.native_libraries(seen.lines)
-    describe = setup.libraries or partial(
-        native.describe, env_prefix=Path(naming.environment or "/nowhere")
-    )
+    describe = setup.libraries or partial(native.describe, env_prefix=Path(naming.environment or "/nowhere"))
     return Evidence(
         execution=execution,
         interrupted=interrupted,
         materials=(*materials, *earlier, *web),
-        products=tuple(
-            sorted(
-                (*products.artifacts, *logged.artifacts),
-                key=lambda artifact: artifact.name,
-            )
-        ),
+        products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
         native=describe(loaded),
-        byproducts=describe_byproducts(
-            naming, setup.scratch, setup.store, seen.lines, execution
-        ),
+        byproducts=describe_byproducts(naming, setup.scratch, setup.store, seen.lines, execution),
         randomness=_randomness(setup, seen.lines),
         variables={
             name: naming.replace_in(value)
@@ -336,24 +329,17 @@ def _own_code(top: str) -> Iterator[Path]:
         yield folder
 
 
-def _written_outside(
-    setup: Setup, seen: _Seen, tracking_files: tuple[str, ...]
-) -> Iterator[Omission]:
+def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...]) -> Iterator[Omission]:
     """Files that the run left outside the project: they may be results, and nobody compares them."""
     naming = setup.naming
     ours = (
-        *(
-            str(folder)
-            for folder in (*setup.environment, *setup.ignored, setup.scratch)
-        ),
+        *(str(folder) for folder in (*setup.environment, *setup.ignored, setup.scratch)),
         *(str(naming.find_file(name)) for name in tracking_files),
     )
     for path in sorted(here(setup.mapped, observations.opened_for_writing(seen.lines))):
         name = naming.name_file(path)
         guarded = any(path.startswith(f"{folder}/") for folder in setup.guarded)
-        outside = name.startswith(("/", "${HOME}/")) and not name.startswith(
-            (*SYSTEM, "/tmp/", "${HOME}/.")
-        )  # noqa: S108  # named, not used
+        outside = name.startswith(("/", "${HOME}/")) and not name.startswith((*SYSTEM, "/tmp/", "${HOME}/."))  # noqa: S108  # named, not used
         if not (outside or guarded) or any(
             path.startswith(folder + "/") or path == folder for folder in ours
         ):
@@ -390,15 +376,10 @@ def _own_part(artifacts: PurePosixPath, run: str, models: list[str]) -> set[str]
     experiment = artifacts.parents[1]
     if str(experiment) != "." and not str(experiment).startswith(("/", "${")):
         return {str(experiment)}
-    return {
-        str(artifacts.parent),
-        *(str(experiment / "models" / model) for model in models),
-    }
+    return {str(artifacts.parent), *(str(experiment / "models" / model) for model in models)}
 
 
-def tracking_names(
-    address: str, naming: Naming, folder: Path | None = None
-) -> tuple[str, ...]:
+def tracking_names(address: str, naming: Naming, folder: Path | None = None) -> tuple[str, ...]:
     """Names of the files and folders that a local tracking address stands for; none for a server.
 
     A sqlite database comes with its journals. A relative address starts in `folder`, by default the top.
@@ -408,11 +389,7 @@ def tracking_names(
     if found is None or found.path is None:
         return ()
     forms = dict.fromkeys((os.path.normpath(found.path), os.path.realpath(found.path)))
-    names = [
-        naming.name_file(form)
-        for form in forms
-        if not Path(naming.top).is_relative_to(form)
-    ]
+    names = [naming.name_file(form) for form in forms if not Path(naming.top).is_relative_to(form)]
     ends = ("", "-journal", "-wal", "-shm") if found.kind == "sqlite" else ("",)
     return tuple(f"{name}{end}" for name in names for end in ends)
 

@@ -298,6 +298,7 @@ def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:
         environment=room.provision.prefixes,
         ignored=(folder / "mlflow", room.temporary),
         guarded=(plan.source,),
+        reads_first=False,  # all were put in their places by us, and are digested again at the end
         title="re-running the recorded command",
     )
     contained = room.provision.contained
