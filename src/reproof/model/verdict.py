@@ -22,8 +22,20 @@ ByItself = Literal["yes", "no", "not tried"]
 
 #: `reproduced`: everything was re-created from the record. `repeated`: something of the original
 #: set-up was used again. `not reproduced`, `inconclusive`: what they say. `same result`, `other result`:
-#: something was replaced on purpose, so that nothing is said of the record itself.
-Word = Literal["reproduced", "repeated", "not reproduced", "inconclusive", "same result", "other result"]
+#: something was replaced on purpose, so that nothing is said of the record itself. `reconstructed`: the run came out
+#: the same, but its record was put together from what MLflow and Git know; nobody recorded it.
+Word = Literal[
+    "reproduced",
+    "repeated",
+    "reconstructed",
+    "not reproduced",
+    "inconclusive",
+    "same result",
+    "other result",
+]
+
+#: The words that say that everything came out the same, as far as accepted.
+SAME: tuple[Word, ...] = ("reproduced", "repeated", "reconstructed", "same result")
 
 
 class Condition(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -40,6 +40,7 @@ _MENTION = re.compile(r"([@#])(?=\w)")
 _BADGES = {
     "reproduced": "\N{WHITE HEAVY CHECK MARK}",
     "repeated": "\N{WHITE HEAVY CHECK MARK}",
+    "reconstructed": "\N{WHITE HEAVY CHECK MARK}",
     "not reproduced": "\N{CROSS MARK}",
     "inconclusive": "\N{WHITE QUESTION MARK ORNAMENT}",
     "same result": "\N{WHITE HEAVY CHECK MARK}",

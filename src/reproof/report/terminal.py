@@ -31,6 +31,7 @@ _OUTCOME_STYLES = {
 _WORD_STYLES: dict[Word, str] = {
     "reproduced": "bold green",
     "repeated": "bold green",
+    "reconstructed": "bold green",
     "not reproduced": "bold red",
     "inconclusive": "bold yellow",
     "same result": "bold green",

@@ -15,6 +15,7 @@ from reproof.report.view import count_by_outcome
 EXIT_STATUS: dict[Word, int] = {
     "reproduced": 0,
     "repeated": 0,
+    "reconstructed": 0,
     "not reproduced": 1,
     "inconclusive": 3,
     "same result": 0,
@@ -36,6 +37,11 @@ _SAME = {
     Outcome.EQUIVALENT: "the same; what was set aside to compare is listed",
     Outcome.CLOSE: "the same within the declared tolerance",
 }
+_HOW: dict[Word, str] = {
+    "reproduced": "everything was re-created from the record",
+    "repeated": "part of the original set-up was used again",
+    "reconstructed": "the run was put together again from what MLflow and Git know of it",
+}
 
 
 def sentence(verdict: Verdict) -> str:
@@ -45,14 +51,9 @@ def sentence(verdict: Verdict) -> str:
     total = len(verdict.differences)
     if verdict.word == "same result":
         return f"{_replaced(verdict)} does not alter the result: {_SAME.get(verdict.outcome, 'the same')}"
-    if verdict.word in ("reproduced", "repeated"):
+    if verdict.word in _HOW:
         same = _SAME.get(verdict.outcome, "the same under the rules that were declared")
-        how = (
-            "everything was re-created from the record"
-            if verdict.word == "reproduced"
-            else "part of the original set-up was used again"
-        )
-        return f"{how} and came out {same}"
+        return f"{_HOW[verdict.word]} and came out {same}"
     if verdict.word == "inconclusive":
         unknown = sum(d.outcome == Outcome.UNKNOWN for d in verdict.differences)
         return f"{unknown:,} of {count_text(total, 'comparison')} could not be decided"

@@ -26,7 +26,7 @@ def find_runs(root: Path, prefix: str) -> list[Run]:
     for meta in sorted(root.glob("*/*/meta.yaml")):
         experiment, run = meta.parent.parent, meta.parent
         if run.name.startswith(prefix) and experiment.name not in (".trash", "models", "traces"):
-            document = _read(meta)
+            document = read_document(meta)
             if "run_id" in document or "run_uuid" in document:
                 found.append(_run(run, document, experiment / "meta.yaml"))
     return sorted(found, key=lambda item: item.run_id)
@@ -36,12 +36,14 @@ def _run(folder: Path, document: dict[str, Any], experiment: Path) -> Run:
     return Run(
         run_id=str(document.get("run_id") or document["run_uuid"]),
         experiment_id=str(document.get("experiment_id", "")),
-        experiment=str(_read(experiment).get("name", "")) if experiment.exists() else "",
+        experiment=str(read_document(experiment).get("name", "")) if experiment.exists() else "",
         name=str(document.get("run_name") or ""),
         status=_STATUSES.get(document.get("status", 0), ""),
         artifact_uri=str(document.get("artifact_uri") or ""),
         tags=_pairs(folder / "tags"),
         parameters=_pairs(folder / "params"),
+        started=int(document.get("start_time") or 0),
+        ended=int(document.get("end_time") or 0),
     )
 
 
@@ -54,7 +56,8 @@ def _pairs(folder: Path) -> dict[str, str]:
         raise _unreadable(folder, error) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """A YAML file of the store. Raises TrackingError where it is damaged."""
     import yaml
 
     try:

@@ -219,7 +219,13 @@ class RestClient:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return []
-        return [self._run(item)] if item["info"].get("lifecycle_stage") != "deleted" else []
+        if item["info"].get("lifecycle_stage") == "deleted":
+            raise TrackingError(
+                f"run `{run_id}` was deleted",
+                details=[("server", self.uri)],
+                hint=f"run `mlflow runs restore --run-id {run_id}`",
+            )
+        return [self._run(item)]
 
     def _experiments(self) -> Iterator[dict[str, Any]]:
         yield from self._pages("experiments/search", {"max_results": _PAGE, "view_type": "ACTIVE_ONLY"})
@@ -255,6 +261,8 @@ class RestClient:
             artifact_uri=info.get("artifact_uri") or "",
             tags={each["key"]: each.get("value", "") for each in data.get("tags") or ()},
             parameters={each["key"]: each.get("value", "") for each in data.get("params") or ()},
+            started=int(info.get("start_time") or 0),
+            ended=int(info.get("end_time") or 0),
         )
 
     def call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -45,6 +46,27 @@ class ModelsClient(RestClient):
             query = urlencode({"name": name, "version": version})
             found = self._found("GET", f"model-versions/get?{query}")
         return found["model_version"] if found else None
+
+    def outputs_of(self, run_id: str) -> list[str]:
+        """Ids of the models that a run logged (since MLflow 3)."""
+        run = self.read("runs/get", {"run_id": run_id})["run"]
+        outputs = (run.get("outputs") or {}).get("model_outputs") or ()
+        return list(dict.fromkeys(str(each["model_id"]) for each in outputs))
+
+    def run_info(self, run_id: str) -> dict[str, Any] | None:
+        """MLflow's facts of a run, deleted ones included; None where there is none."""
+        found = self._found("GET", "runs/get?" + urlencode({"run_id": run_id}))
+        return dict(found["run"]["info"]) if found else None
+
+    def search(self, name: str, body: dict[str, Any], part: str) -> Iterator[dict[str, Any]]:
+        """The items named `part` of all pages of a search; one page is held at a time."""
+        token = ""
+        while True:
+            answer = self.call("POST", name, {**body, **({"page_token": token} if token else {})})
+            yield from answer.get(part) or []
+            token = answer.get("next_page_token") or ""
+            if not token:
+                return
 
     def _found(self, method: str, name: str) -> dict[str, Any] | None:
         try:

@@ -19,7 +19,8 @@ from reproof.tracking.values import Run
 _WAIT = 5.0  # seconds to wait for a writer that holds the database
 
 _RUNS = """
-SELECT runs.run_uuid, runs.experiment_id, experiments.name, runs.name, runs.status, runs.artifact_uri
+SELECT runs.run_uuid, runs.experiment_id, experiments.name, runs.name, runs.status, runs.artifact_uri,
+    runs.start_time, runs.end_time
 FROM runs LEFT JOIN experiments ON experiments.experiment_id = runs.experiment_id
 WHERE substr(runs.run_uuid, 1, ?) = ? AND runs.lifecycle_stage = 'active'
 ORDER BY runs.run_uuid
@@ -71,6 +72,8 @@ def find_runs(path: Path, prefix: str, *, wait: float = _WAIT) -> list[Run]:
                 artifact_uri=row[5] or "",
                 tags=_pairs(database, "tags", row[0]),
                 parameters=_pairs(database, "params", row[0]),
+                started=row[6] or 0,
+                ended=row[7] or 0,
             )
             for row in rows
         ]
@@ -92,6 +95,25 @@ def one(path: Path, query: str, values: tuple[object, ...], *, wait: float = _WA
                 return None
             raise
     return row
+
+
+def every(
+    path: Path, query: str, values: tuple[object, ...], *, wait: float = _WAIT
+) -> list[tuple[Any, ...]]:
+    """All rows of a query; none in a database that has no such table yet.
+
+    Raises:
+        TrackingError: As :func:`schema_of`.
+    """
+    if schema_of(path, wait=wait) is None:
+        return []
+    with _open(path, wait) as database:
+        try:
+            return database.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
 
 
 def _pairs(database: sqlite3.Connection, table: str, run_id: str) -> dict[str, str]:

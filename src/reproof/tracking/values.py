@@ -48,6 +48,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         run_id: 32 hexadecimal digits, as a rule.
         artifact_uri: Root of its artifacts.
         status: ``RUNNING``, ``FINISHED``, ``FAILED``, ``KILLED`` or ``SCHEDULED``.
+        started: Milliseconds since the epoch, as `ended`; 0 where the store does not say.
     """
 
     run_id: str
@@ -58,6 +59,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     artifact_uri: str = ""
     tags: dict[str, str] = {}
     parameters: dict[str, str] = {}
+    started: int = 0
+    ended: int = 0
 
 
 class DatasetInput(msgspec.Struct, frozen=True, kw_only=True):

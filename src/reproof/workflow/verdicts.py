@@ -41,7 +41,11 @@ def rejected(differences: Sequence[Difference], policy: Policy) -> list[Differen
 
 
 def choose_word(
-    differences: Sequence[Difference], policy: Policy, *, used_again: bool, replaced: bool = False
+    differences: Sequence[Difference],
+    policy: Policy,
+    *,
+    used_again: bool,
+    replaced: bool = False,
 ) -> Word:
     """What may be said.
 
