@@ -6,9 +6,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from reproof.errors import UsageError
+from reproof.execute.shims import Loaded, provide
 from reproof.model.recipe import Recipe
 from reproof.model.record import (
     CodeSection,
@@ -20,9 +22,10 @@ from reproof.model.record import (
     Tool,
 )
 from reproof.model.stress import Exercise
+from reproof.workflow.altering import Setting, Variation, apply_all, ineffective
 from reproof.workflow.bench import SpentError
-from reproof.workflow.stress import _culprits, _group, _level
-from reproof.workflow.variations import GROUPS, VARIATIONS, Setting, Variation, apply_all, select
+from reproof.workflow.stress import _culprits, _exercised, _group, _level
+from reproof.workflow.variations import GROUPS, VARIATIONS, select
 
 
 def setting(**native: str) -> Setting:
@@ -46,7 +49,10 @@ def run(*names: str, script: str) -> str:
         argv=("sh", "-c", script), env={"PATH": os.environ["PATH"], "A": "1", "B": "x y"}, cwd="/"
     )
     chosen = [each for each in VARIATIONS if each.name in names]
-    varied = apply_all(recipe, chosen, setting())
+    shims = provide()
+    chosen = [each for each in chosen if each.shim is None or each.shim[0] in shims.built]
+    prepared = msgspec.structs.replace(setting(), shims=shims, libraries=shims.built)
+    varied = apply_all(recipe, chosen, prepared)
     return subprocess.run(
         varied.argv, env={**varied.env, "OURS": "set later"}, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -120,6 +126,31 @@ def test_what_no_library_reacts_to_is_not_exercised() -> None:
     assert threads.obstacle(setting(a="${ENV}/lib/libscipy_openblas64_-1.so")) is None
 
 
+@pytest.mark.needs("cc", "setarch")
+def test_shims_reach_the_command() -> None:
+    assert run("host-name", script="uname -n") == "another-machine"
+    assert run("host-name", "clock", script="uname -n; date +%Y").splitlines()[0] == "another-machine"
+    if select("aslr")[0].obstacle(msgspec.structs.replace(setting(), shims=provide())) is None:
+        assert int(run("aslr", script="cat /proc/self/personality"), 16) & 0x0040000
+
+
+def test_what_loads_no_shim_is_not_exercised() -> None:
+    (clock,), (aslr,) = select("clock"), select("aslr")
+    assert clock.obstacle(setting()) == "there is no shim `clock`"
+    reason = ineffective(clock, [], [7])
+    assert reason == "the program did not load shim `clock`"
+    same = Exercise(name="clock", group="circumstances", outcome="same")
+    assert _exercised(same, {"clock": reason}).outcome == "not exercised"
+    assert _exercised(same, {"clock": reason}).reason == reason
+    assert (
+        _exercised(msgspec.structs.replace(same, outcome="differs"), {"clock": reason}).outcome == "differs"
+    )
+    told = Loaded(shim="witness", process=7, personality=0, state="on", program="/usr/bin/python3")
+    assert "does not let" in (ineffective(aslr, [told], [7]) or "")
+    assert ineffective(aslr, [msgspec.structs.replace(told, personality=0x0040000)], [7]) is None
+    assert ineffective(select("umask")[0], [], [7]) is None
+
+
 class Program:
     """A program whose result depends on some sets of variations; counts how often it is run, within a budget."""
 
@@ -147,7 +178,7 @@ def found(program: Program) -> list[set[str]]:
 def test_one_cause_is_found_in_few_runs(name: str) -> None:
     program = Program({name})
     assert found(program) == [{name}]
-    assert program.runs <= 2 * 4 + 1
+    assert program.runs <= 2 * 5 + 1
 
 
 def test_two_causes_and_causes_that_work_only_together_are_found() -> None:

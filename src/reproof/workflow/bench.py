@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
+from reproof.execute import shims
 from reproof.model.difference import Difference
 from reproof.model.event import Emit, Event
 from reproof.model.policy import Policy
+from reproof.model.recipe import Recipe
 from reproof.model.record import Record
+from reproof.workflow.altering import Setting, Variation, apply_all, ineffective, shims_of
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.room import Plan, Room, clean_room, refresh, rerun
-from reproof.workflow.variations import Setting, Variation, apply_all
 from reproof.workflow.verdicts import decided, rejected
 
 #: The subject that is no result of its own.
@@ -32,12 +35,28 @@ class SpentError(Exception):
     """The budget does not allow another run."""
 
 
-class Bench:
-    """Makes the re-runs of one stress: one after the other, in one room, or in another for the path."""
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be done: re-runs at most, and the moment (time.time) after which none begins; None for any."""
 
-    def __init__(self, plan: Plan, stack: ExitStack, budget: int | None, emit: Emit) -> None:
+    runs: int | None = None
+    until: float | None = None
+
+
+class Bench:
+    """Makes the re-runs of one stress: one after the other, in one room, or in another for the path.
+
+    Attributes:
+        plan: What its rooms are made from.
+        runs: Re-runs that were made.
+        policy: What counts as the same.
+        unstable: Results that vary by themselves.
+        inactive: Why variations had no effect, though they were applied: their shim was not loaded.
+    """
+
+    def __init__(self, plan: Plan, stack: ExitStack, budget: Budget, emit: Emit) -> None:
         self.plan = plan
         self.runs = 0
+        self.inactive: dict[str, str] = {}
         self.policy: Policy = plan.settings.policy
         self.unstable: set[str] = set()
         self._stack = stack
@@ -56,18 +75,18 @@ class Bench:
     @property
     def setting(self) -> Setting:
         """What variations may look at."""
-        return Setting(record=self.plan.record, home=self.room.folder / "home")
+        return self._setting(self.room)
 
     def control(self) -> Record:
         """Run the recipe as it was recorded; the first time this is what all others are compared to."""
-        side = self._run(())
+        side = self.run(())
         if self._control is None:
             self._control = side
         return side.record
 
     def repeat(self) -> Changes:
         """Run the control again: what differs varies by itself, and is no longer looked at."""
-        found = self._compare(self._run(()))
+        found = self._compare(self.run(()))
         self.unstable |= found.keys()
         return found
 
@@ -75,7 +94,7 @@ class Bench:
         """What differs under `variations` from the control, but for what varies by itself; asked twice, run once."""
         key = frozenset(each.name for each in variations)
         if key not in self._known:
-            self._known[key] = self._compare(self._run(variations))
+            self._known[key] = self._compare(self.run(variations))
         return {name: how for name, how in self._known[key].items() if name not in self.unstable}
 
     def subjects(self) -> tuple[str, ...]:
@@ -84,14 +103,18 @@ class Bench:
         found = judge(self._control, self._control, self.policy, self.room.folder / "compare")
         return tuple(each.subject for each in found.differences if each.subject not in (STATUS, "results"))
 
-    def _compare(self, side: Side) -> Changes:
-        assert self._control is not None
-        found = judge(self._control, side, self.policy, self.room.folder / "compare")
+    def between(self, one: Side, other: Side) -> Changes:
+        """What is known to differ between two re-runs."""
+        found = judge(one, other, self.policy, self.room.folder / "compare")
         return {each.subject: _say(each) for each in decided(rejected(found.differences, self.policy))}
 
-    def _run(self, variations: Sequence[Variation]) -> Side:
-        if self._budget is not None and self.runs >= self._budget:
-            raise SpentError
+    def run(self, variations: Sequence[Variation]) -> Side:
+        """Make one re-run under `variations`, and see whether they had any effect.
+
+        Raises:
+            SpentError: The budget does not allow it.
+        """
+        self._require_budget()
         self.runs += 1
         names = {each.name for each in variations}
         elsewhere = "path" in names
@@ -101,18 +124,49 @@ class Bench:
         if self._used[elsewhere]:
             refresh(room, self._emit)
         self._used[elsewhere] += 1
+        number = self._used[elsewhere]
         _date_files(room.top, _OTHER_TIME if "file-times" in names else _FILE_TIME)
         (room.folder / "home/elsewhere").mkdir(exist_ok=True)
-        setting = Setting(record=self.plan.record, home=room.folder / "home")
-        record, _ = rerun(
-            room,
-            self._used[elsewhere],
-            self._emit,
-            laid_out=True,
-            alter=lambda recipe: apply_all(recipe, variations, setting),
-        )
+        place = room.folder / f"run-{number}"
+
+        def alter(recipe: Recipe) -> Recipe:
+            return apply_all(recipe, variations, self._prepared(room, place, variations))
+
+        record, _ = rerun(room, number, self._emit, laid_out=True, alter=alter)
+        self._note(variations, record, place)
         self._emit(Event(kind="finish", subject="variation"))
         return Side(record, room.store)
+
+    def _compare(self, side: Side) -> Changes:
+        assert self._control is not None
+        return self.between(self._control, side)
+
+    def _require_budget(self) -> None:
+        allowed, until = self._budget.runs, self._budget.until
+        if (allowed is not None and self.runs >= allowed) or (until is not None and time.time() >= until):
+            raise SpentError
+
+    def _setting(self, room: Room) -> Setting:
+        return Setting(record=self.plan.record, home=room.folder / "home", shims=shims.provide())
+
+    def _prepared(self, room: Room, place: Path, variations: Sequence[Variation]) -> Setting:
+        """The setting of one re-run, with the shims that it loads laid out in a folder that its room shows."""
+        setting = self._setting(room)
+        names = shims_of(variations)
+        if not names:
+            return setting
+        libraries = shims.lay_out(setting.shims, names, place / "shims")
+        return msgspec.structs.replace(setting, libraries=libraries, log=place / "shims.log")
+
+    def _note(self, variations: Sequence[Variation], record: Record, place: Path) -> None:
+        if not shims_of(variations):
+            return
+        log = shims.read_log(place / "shims.log")
+        processes = [each.pid for each in record.byproducts.processes if each.reached]
+        for each in variations:
+            problem = ineffective(each, log, processes)
+            if problem is not None:
+                self.inactive.setdefault(each.name, problem)
 
     def _room(self, *, elsewhere: bool) -> Room:
         if elsewhere not in self._rooms:

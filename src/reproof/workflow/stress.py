@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -19,14 +19,15 @@ from reproof.model.event import Emit, silent
 from reproof.model.stress import LEVELS, Change, Exercise, Level, StressOutcome, StressReport
 from reproof.project.settings import read_settings
 from reproof.store.records import Found
-from reproof.workflow.bench import STATUS, Bench, Changes, SpentError
-from reproof.workflow.earlier_runs import require_none
+from reproof.workflow.altering import Setting, Variation
+from reproof.workflow.bench import STATUS, Bench, Budget, Changes, SpentError
+from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import find_record, place_of
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
 from reproof.workflow.trust import is_own
-from reproof.workflow.variations import Setting, Variation, select
+from reproof.workflow.variations import select
 
 _FAILED: StressOutcome = "fails"
 
@@ -80,11 +81,11 @@ def stress(reference: str, options: StressOptions, emit: Emit = silent) -> Stres
     found = find_record("last", folder) if folder.is_dir() else find_record(reference)
     if found.record.state == "unfinished":
         raise ProjectError("cannot re-run a run that has not ended", details=[("record", found.id[:12])])
-    require_none(found.record)
+    require_kept(found.record, place_of(found).store)
     rooms = cache_directory() / "rooms" / f"stress-{secrets.token_hex(6)}"
     try:
         with ExitStack() as stack:
-            bench = Bench(_plan(found, options, rooms), stack, options.budget, emit)
+            bench = Bench(_plan(found, options, rooms), stack, Budget(runs=options.budget), emit)
             exercises, subjects = _exercise(bench, wanted)
             level = _level(exercises)
             return StressReport(
@@ -154,6 +155,7 @@ def _exercise(bench: Bench, wanted: Sequence[Variation]) -> tuple[tuple[Exercise
     for group in dict.fromkeys(each.group for each in alone):
         members = [each for each in alone if each.group == group]
         found += _group(bench.vary, bench.setting, members)
+    found = [_exercised(each, bench.inactive) for each in found]
     if any(each.outcome in ("differs", "fails") for each in found[1:]):
         found = _confirmed(bench, found)
     return tuple(found), subjects
@@ -208,6 +210,14 @@ def _culprits(vary: Vary, members: Sequence[Variation]) -> list[tuple[Sequence[V
     half = len(members) // 2
     parts = [*_culprits(vary, members[:half]), *_culprits(vary, members[half:])]
     return parts or [(members, changes)]
+
+
+def _exercised(exercise: Exercise, inactive: Mapping[str, str]) -> Exercise:
+    """What changed nothing because it had no effect was not exercised."""
+    reason = inactive.get(exercise.name)
+    if exercise.outcome != "same" or reason is None:
+        return exercise
+    return msgspec.structs.replace(exercise, outcome="not exercised", reason=reason)
 
 
 def _confirmed(bench: Bench, found: list[Exercise]) -> list[Exercise]:

@@ -11,19 +11,17 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from reproof.base.programs import call
 from reproof.errors import ExecutionError, UsageError
 from reproof.model.recipe import Recipe
-from reproof.model.record import Record
+from reproof.workflow.altering import ASLR, ENVIRONMENT_ORDER, Setting, Variation
 
 GROUPS = ("repeat", "circumstances", "one-cpu", "threads", "isa", "entropy")
 
-ENVIRONMENT_ORDER = "environment-order"
-
 _PADDING = 3500  # bytes; moves the stack by most of a page
 _PROCESSES = 37  # that come and go before the command starts
+_AHEAD = 30_000_000  # seconds, 347 days and some hours: another year, day of the week and hour
+_NO_RANDOM_ADDRESSES = 0x0040000  # ADDR_NO_RANDOMIZE of <linux/personality.h>
 #: Libraries whose pools of threads, and whose kernels for the instruction sets, variables decide.
 _POOLS = ("libgomp", "libomp", "libiomp", "openblas", "mkl", "torch", "tensorflow", "xla", "tbb", "blis")
 _KERNELS = ("openblas", "mkl", "torch", "dnnl", "onednn", "tensorflow")
@@ -44,58 +42,7 @@ _ISA = {
     "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V4",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA",
 }
-
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What a variation may look at.
-
-    Attributes:
-        record: The recorded run.
-        home: HOME of the room.
-    """
-
-    record: Record
-    home: Path
-
-
-class Variation(msgspec.Struct, frozen=True, kw_only=True):
-    """One circumstance that can be another.
-
-    Attributes:
-        name: Its name for `--vary`.
-        group: Its group.
-        what: What is another, for people.
-        remedy: What helps a run that depends on it.
-        apply: The recipe under it; None where the room itself is another (path, file times), and for
-            the order of the variables, which :func:`apply_all` decides.
-        obstacle: Why it cannot be exercised here; None where it can.
-    """
-
-    name: str
-    group: str
-    what: str
-    remedy: str = ""
-    apply: Callable[[Recipe, Setting], Recipe] | None = None
-    obstacle: Callable[[Setting], str | None] = lambda _: None
-
-
-def apply_all(recipe: Recipe, variations: Sequence[Variation], setting: Setting) -> Recipe:
-    """The recipe under several variations at once; without any, that of a control.
-
-    The command itself gets its variables from ``env``, in an order that is known: shells in between
-    have orders of their own, and what reproof sets for every re-run must not undo a variation.
-    """
-    varied = recipe
-    for variation in variations:
-        if variation.apply is not None:
-            varied = variation.apply(varied, setting)
-    backwards = any(variation.name == ENVIRONMENT_ORDER for variation in variations)
-    names = sorted(varied.env, reverse=backwards)
-    words = [word for name in names for word in ("-u", name)] + [
-        f"{name}={varied.env[name]}" for name in names
-    ]
-    own = len(varied.argv) - len(recipe.argv)
-    return msgspec.structs.replace(varied, argv=(*varied.argv[:own], "env", *words, *recipe.argv))
+_V3 = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX512CD"
 
 
 def select(text: str) -> tuple[Variation, ...]:
@@ -207,8 +154,27 @@ def _loads(names: Sequence[str], words: str) -> Callable[[Setting], str | None]:
     return obstacle
 
 
-def _shim(words: str) -> Callable[[Setting], str | None]:
-    return lambda _: f"this version has no shim for {words}"
+def _shim(name: str) -> Callable[[Setting], str | None]:
+    return lambda setting: setting.shims.obstacle(name)
+
+
+def _fixed_addresses(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
+    """Where the system does not allow it the command starts all the same; the shim tells."""
+    text = 'if setarch -R true 2>/dev/null; then exec setarch -R "$@"; fi; exec "$@"'
+    return recipe.wrapped("sh", "-c", text, "sh")
+
+
+def _no_fixed_addresses(setting: Setting) -> str | None:
+    if shutil.which("setarch") is None:
+        return "there is no `setarch` here (apt-get install util-linux)"
+    try:
+        personality = int(Path("/proc/self/personality").read_text(), 16)
+        off = Path("/proc/sys/kernel/randomize_va_space").read_text().strip() == "0"
+    except (OSError, ValueError):
+        return "whether addresses are random cannot be read here"
+    if off or personality & _NO_RANDOM_ADDRESSES:
+        return "addresses are not random here"
+    return setting.shims.obstacle("witness")
 
 
 VARIATIONS: tuple[Variation, ...] = (
@@ -302,6 +268,39 @@ VARIATIONS: tuple[Variation, ...] = (
         apply=_with(MALLOC_PERTURB_="165"),
     ),
     Variation(
+        name="readdir-order",
+        group="circumstances",
+        what="the order in which folders are listed, turned round",
+        remedy="sort what `os.listdir`, `glob` and `iterdir` give",
+        obstacle=_shim("readdir"),
+        shim=("readdir", "reversed"),
+    ),
+    Variation(
+        name="clock",
+        group="circumstances",
+        what="the date, 347 days ahead",
+        remedy="pass the date as a parameter; take no seed and no feature from the clock",
+        obstacle=_shim("clock"),
+        shim=("clock", f"ahead:{_AHEAD}"),
+    ),
+    Variation(
+        name="host-name",
+        group="circumstances",
+        what="the name of the machine",
+        remedy="write no host name into results, and take no seed from it",
+        obstacle=_shim("host"),
+        shim=("host", "another-machine"),
+    ),
+    Variation(
+        name=ASLR,
+        group="circumstances",
+        what="address randomisation, switched off",
+        remedy="sort by a key of your own, not by `id()` or the default hash of objects",
+        apply=_fixed_addresses,
+        obstacle=_no_fixed_addresses,
+        shim=("witness", "on"),
+    ),
+    Variation(
         name="one-cpu",
         group="one-cpu",
         what="one CPU",
@@ -326,13 +325,22 @@ VARIATIONS: tuple[Variation, ...] = (
         obstacle=_loads(_KERNELS, "library that lets us choose"),
     ),
     Variation(
-        name="cpu-mask", group="isa", what="the instruction sets, for all at once", obstacle=_shim("CPUID")
+        name="cpu-mask",
+        group="isa",
+        what="the instruction sets, for all libraries at once: those of x86-64-v3",
+        remedy="compare with a tolerance across CPU types, or record with `--determinism portable`",
+        apply=_with(GLIBC_TUNABLES=_V3),
+        obstacle=_shim("cpuid"),
+        shim=("cpuid", "x86-64-v3"),
     ),
     Variation(
-        name="readdir-order", group="circumstances", what="the order of folders", obstacle=_shim("readdir")
+        name="entropy",
+        group="entropy",
+        what="the system's entropy: a stream that repeats",
+        remedy="seed every generator; `reproof show` names unseeded draws",
+        obstacle=_shim("entropy"),
+        shim=("entropy", "1"),
     ),
-    Variation(name="clock", group="circumstances", what="the date", obstacle=_shim("the clock")),
-    Variation(name="entropy", group="entropy", what="the system's entropy", obstacle=_shim("getrandom")),
 )
 
 
