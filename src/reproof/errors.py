@@ -9,6 +9,7 @@ ReproofError
 ├── ExecutionError          the command could not be started or watched
 ├── StoreError              content could not be kept or given back
 ├── TrackingError           the tracking server or store could not be used
+├── MissingError            something that a re-creation needs is nowhere, and can be supplied
 ├── TrustError              a key, signature, log or bundle cannot be used or believed
 └── InternalError           a defect of reproof itself
 """
@@ -72,6 +73,25 @@ class StoreError(ReproofError):
 
 class TrackingError(ReproofError):
     """The MLflow server or store could not be read or written."""
+
+
+class MissingError(ReproofError):
+    """A run cannot be re-created for want of one ingredient, which the reader may be able to supply.
+
+    Args:
+        ingredient: What is missing, in a word: ``code``, ``command``, ``data``.
+    """
+
+    def __init__(
+        self,
+        ingredient: str,
+        message: str,
+        *,
+        details: Sequence[tuple[str, str]] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, details=details, hint=hint)
+        self.ingredient = ingredient
 
 
 class TrustError(ReproofError):

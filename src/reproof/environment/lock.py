@@ -264,7 +264,8 @@ class _Resolver:
     def _ask(
         self, arguments: list[str], text: str, constraints: Sequence[str], *, remember: bool
     ) -> list[Line]:
-        question = "\n".join([*arguments, text, *constraints, *self._as_of(), self._circumstances()])
+        limits = [*self._as_of(), *self._wheels_only()]
+        question = "\n".join([*arguments, text, *constraints, *limits, self._circumstances()])
         memory = cache_directory() / "resolutions" / f"{hashlib.sha256(question.encode()).hexdigest()}.txt"
         answer = _recall(memory) if remember else None
         if answer is None:
@@ -277,6 +278,9 @@ class _Resolver:
     def _as_of(self) -> list[str]:
         return ["--exclude-newer", self._source.as_of] if self._source.as_of else []
 
+    def _wheels_only(self) -> list[str]:
+        return ["--only-binary", ":all:"] if self._source.wheels_only else []
+
     def _compile(self, arguments: list[str], text: str, constraints: Sequence[str]) -> str:
         self._emit(Event(kind="start", subject="lock", message=f"resolving `{self._source.file}`"))
         command = [
@@ -288,6 +292,7 @@ class _Resolver:
             "--no-annotate",
             "--quiet",
             *self._as_of(),
+            *self._wheels_only(),
         ]
         command += ["--python", str(self._python.path)] + (["--offline"] if self._offline else [])
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:

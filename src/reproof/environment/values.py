@@ -50,6 +50,7 @@ class LockSource(msgspec.Struct, frozen=True, kw_only=True):
         groups: Dependency groups for uv.lock and pyproject; None for uv's defaults.
         extras: Extras of the project itself.
         as_of: Take no package that was published later (ISO 8601), where the project gives no exact ones.
+        wheels_only: Build nothing to find out what it needs (building runs the package's code).
     """
 
     kind: LockKind
@@ -60,6 +61,7 @@ class LockSource(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
     as_of: str | None = None
+    wheels_only: bool = False
 
 
 class LockText(msgspec.Struct, frozen=True, kw_only=True):

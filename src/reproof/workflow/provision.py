@@ -118,6 +118,7 @@ def provide(wanted: Wanted, folder: Path, store: DirectoryStore, *, offline: boo
         groups=wanted.source.groups,
         extras=wanted.source.extras,
         offline=offline,
+        wheels_only=wanted.source.wheels_only,
     )
     environment = create(request, None, emit)
     others = tuple(line for name in wanted.others for line in _disagreement(folder, name, environment))

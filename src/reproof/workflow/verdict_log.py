@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reproof.model.codec import encode
 from reproof.model.event import Emit, Event
+from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.report import render_verdict
 from reproof.store.records import Found, RecordStore
@@ -32,12 +33,20 @@ def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path | Non
     facts = RecordStore(place.own).read_tracking(found.id)
     if not facts or not facts.get("run_id") or not facts.get("uri"):
         return
+    send_verdict(verdict, found.record, (facts["uri"], facts["run_id"]), place, python, emit)
+
+
+def send_verdict(  # noqa: PLR0913, PLR0917  # a verdict, where it goes, and who takes it there
+    verdict: Verdict, record: Record, to: tuple[str, str], place: Place, python: Path | None, emit: Emit
+) -> None:
+    """Add a verdict to the run `to`, by address of its store and id; see :func:`log_verdict`."""
+    uri, run_id = to
     emit(Event(kind="start", subject="tracking", message="adding the verdict to MLflow"))
     stamp = verdict.created.replace(":", "").replace("-", "")
     wanted = Finish(
-        record=found.id,
-        uri=facts["uri"],
-        run_id=facts["run_id"],
+        record=verdict.record,
+        uri=uri,
+        run_id=run_id,
         tags={
             "reproof.verdict": verdict.word,
             "reproof.verified_at": verdict.created,
@@ -45,7 +54,7 @@ def log_verdict(verdict: Verdict, found: Found, place: Place, python: Path | Non
         },
         artifacts={
             f"reproof/verdict-{stamp}.json": encode(verdict),
-            f"reproof/verdict-{stamp}.html": render_verdict(verdict, found.record, "html").encode(
+            f"reproof/verdict-{stamp}.html": render_verdict(verdict, record, "html").encode(
                 "utf-8", "surrogateescape"
             ),
         },

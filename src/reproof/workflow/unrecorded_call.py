@@ -1,0 +1,293 @@
+"""How a run that reproof did not record was called: its entry point, arguments and working directory.
+
+MLflow notes an entry point and its parameters where `mlflow run` made the run, and else the script's
+name alone. What is guessed is said; nothing of the code is run to find out.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from reproof.base import git
+from reproof.errors import MissingError, UsageError
+from reproof.model.verdict import Condition
+from reproof.project.mlproject import EntryPoint, MLProject, read_mlproject
+from reproof.project.script_options import ScriptOptions, read_options, words_for
+from reproof.tracking.values import Run
+
+_NAME = "mlflow.source.name"
+_HINT = "pass `--entry-point train.py`, or the whole command after `--`"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What is run, and where.
+
+    Attributes:
+        subdirectory: The project's folder below the top.
+        entry_point: Of MLproject; None for a command.
+        parameters: Of the entry point.
+        command: Words of a command, which starts in the project's folder.
+        certain: Nothing of it is a guess.
+        given: Names of parameters that `mlflow run` logged, not the code.
+        assumed: What had to be assumed.
+    """
+
+    subdirectory: str = ""
+    entry_point: str | None = None
+    parameters: dict[str, str] = {}
+    command: tuple[str, ...] = ()
+    certain: bool = False
+    given: frozenset[str] = frozenset()
+    assumed: tuple[Condition, ...] = ()
+
+
+def find_call(run: Run, top: Path, entry_point: str | None, command: tuple[str, ...]) -> Call:
+    """Find out how a run was called.
+
+    Args:
+        run: As the store has it.
+        top: Top of a clone with the run's commit.
+        entry_point: ``--entry-point``: one of MLproject, or a script below `top`.
+        command: What the user gave after ``--``; starts at the top.
+
+    Raises:
+        MissingError: It cannot be found out, and what would tell.
+        UsageError: There is no such entry point.
+    """
+    if command:
+        return Call(command=command, certain=True)
+    names = sorted(git.ls_files(top))
+    tagged = run.tags.get("mlflow.project.entryPoint")
+    if run.tags.get("mlflow.source.type") == "PROJECT" or tagged or entry_point:
+        folder = _project_folder(run, names)
+        project = read_mlproject(top / folder) if folder is not None else None
+        wanted = entry_point or tagged or "main"
+        point = project.entry_points.get(wanted) if project is not None else None
+        if project is not None and folder is not None and point is not None:
+            return _of_project(run, point, _Files(top, folder, names), named=entry_point is not None)
+        if not wanted.endswith(".py"):
+            raise _no_entry_point(wanted, project, named=entry_point is not None)
+        return _of_script(run, wanted, top, names, named=entry_point is not None)
+    return _of_script(run, run.tags.get(_NAME, ""), top, names, named=False)
+
+
+def _project_folder(run: Run, names: Iterable[str]) -> str | None:
+    """The folder with the MLproject file that the run speaks of; None where the commit has none."""
+    folders = [
+        str(PurePosixPath(name).parent) for name in names if name.rpartition("/")[2].lower() == "mlproject"
+    ]
+    place, _, subdirectory = run.tags.get(_NAME, "").partition("#")
+    if subdirectory in folders or len(folders) == 1:
+        return subdirectory if subdirectory in folders else folders[0]
+    fitting = [each for each in folders if f"/{place.strip('/')}".endswith(f"/{each}")]
+    return max(fitting, key=len, default="." if "." in folders else None)
+
+
+class _Files(msgspec.Struct, frozen=True):
+    """The clone, the project's folder in it, and the names of all files of the commit."""
+
+    top: Path
+    folder: str
+    names: list[str]
+
+
+def _of_project(run: Run, point: EntryPoint, files: _Files, *, named: bool) -> Call:
+    given = {name: run.parameters[name] for name in point.parameters if name in run.parameters}
+    values = {name: _unquoted(value) for name, value in given.items()}
+    assumed = []
+    for name, declared in point.parameters.items():
+        if declared.type == "path" and name in values:
+            values[name], found = _mapped(values[name], files)
+            assumed.append(
+                Condition(
+                    "assumed parameter",
+                    f"{name} = {found}",
+                    f"the run has `{given[name]}`, of another machine",
+                )
+            )
+        elif name not in values and declared.default is None:
+            raise MissingError(
+                "command",
+                f"entry point `{point.name}` needs the parameter `{name}`, which the run does not have",
+                hint="give the whole command after `--`",
+            )
+    if named:
+        assumed.append(Condition("assumed entry point", point.name, "`--entry-point`"))
+    return Call(
+        subdirectory="" if files.folder == "." else files.folder,
+        entry_point=point.name,
+        parameters=values,
+        certain=not named,
+        given=frozenset(given),
+        assumed=tuple(assumed),
+    )
+
+
+def _unquoted(value: str) -> str:
+    """`mlflow run` logs a value as it stands in the command, quoted for the shell."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return value
+    return words[0] if len(words) == 1 and shlex.quote(words[0]) == value else value
+
+
+def _mapped(value: str, files: _Files) -> tuple[str, str]:
+    """A path of another machine as one of the clone, absolute, and as it is named there."""
+    parts = PurePosixPath(value).parts
+    for start in range(len(parts)):
+        rest = str(PurePosixPath(*parts[start:])) if parts[start] != "/" else ""
+        for base in (files.folder, "."):
+            name = os.path.normpath(f"{base}/{rest}") if rest else ""
+            if name and (name in files.names or (files.top / name).exists()):
+                return str(files.top / name), name
+    return value, value
+
+
+def _no_entry_point(wanted: str, project: MLProject | None, *, named: bool) -> Exception:
+    known = ", ".join(sorted(project.entry_points)) if project is not None else "there is no MLproject"
+    if named:
+        return UsageError(f"the commit of the run has no entry point `{wanted}`", details=[("known", known)])
+    return MissingError(
+        "command",
+        f"the run names the entry point `{wanted}`, which its commit does not have",
+        details=[("known", known)],
+        hint=_HINT,
+    )
+
+
+def _of_script(run: Run, name: str, top: Path, names: list[str], *, named: bool) -> Call:
+    script, folder = _locate(name, names)
+    source = (top / script).read_text("utf-8", "replace")
+    options = read_options(source)
+    words = _arguments(run, script, options)
+    told = "`--entry-point`" if named else f"the run names `{name}`"
+    assumed = [Condition("assumed entry point", f"`{script}`", told)]
+    if words:
+        said = shlex.join(words)
+        assumed.append(
+            Condition(
+                "assumed arguments", f"`{said}`", "parameters of the run that are options of the script"
+            )
+        )
+    else:
+        more = "; it reads sys.argv" if options.raw else ""
+        assumed.append(Condition("assumed arguments", "none", f"MLflow does not keep the command line{more}"))
+    program, paths = _program(script, folder, source, names)
+    if paths:
+        shown = ":".join(paths)
+        assumed.append(
+            Condition("assumed PYTHONPATH", f"`{shown}`", f"`{script}` imports packages from there")
+        )
+        program = ["env", f"PYTHONPATH={shown}", *program]
+    return Call(subdirectory=folder, command=(*program, *words), assumed=tuple(assumed))
+
+
+def _locate(name: str, names: list[str]) -> tuple[str, str]:
+    """The script in the commit, and the folder that it was started in."""
+    scripts = [each for each in names if each.endswith(".py")]
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    relative = bool(name) and not name.startswith("/") and ".." not in parts
+    plain = str(PurePosixPath(*parts)) if parts else ""
+    if relative and plain in scripts:
+        return plain, ""
+    for start in range(len(parts)):
+        if parts[start] in ("/", ".."):
+            continue
+        tail = str(PurePosixPath(*parts[start:]))
+        fitting = [each for each in scripts if each == tail or each.endswith(f"/{tail}")]
+        if len(fitting) == 1:
+            folder = fitting[0][: -len(tail)].rstrip("/") if relative else ""
+            return fitting[0], folder
+        if fitting:
+            some = ", ".join(f"`{each}`" for each in fitting[:5])
+            raise MissingError(
+                "command",
+                f"the run names the script `{name}`, and the commit has several",
+                details=[("are", some)],
+                hint=_HINT,
+            )
+    usual = [each for each in scripts if each.rpartition("/")[2] in ("train.py", "main.py")] or scripts
+    raise MissingError(
+        "command",
+        f"what was run is not known: the commit has no script `{name}`"
+        if name
+        else "the run names no script",
+        details=[("scripts", ", ".join(f"`{each}`" for each in usual[:5]) or "none")],
+        hint=_HINT,
+    )
+
+
+def _arguments(run: Run, script: str, options: ScriptOptions) -> list[str]:
+    if options.commands:
+        raise MissingError(
+            "command",
+            f"the arguments are not known: `{script}` has commands, and MLflow does not keep the command line",
+            hint=f"give the whole command after `--`, as in `-- python {script} train`",
+        )
+    if options.kind == "hydra":
+        return []
+    words, _, lacking = words_for(options, run.parameters)
+    if lacking:
+        raise MissingError(
+            "command",
+            f"the arguments are not known: `{script}` needs {', '.join(f'`{each}`' for each in lacking)}, and the run "
+            "has no such parameter",
+            hint=f"give the whole command after `--`, as in `-- python {script} ...`",
+        )
+    return words
+
+
+def _program(script: str, folder: str, source: str, names: list[str]) -> tuple[list[str], list[str]]:
+    """The first words of the command, and what belongs on PYTHONPATH; paths start in `folder`."""
+    imported, relative = _imports(source)
+    base = PurePosixPath(script).parent
+    if relative:  # a module of a package: `python -m`, from the folder that the package is in
+        package = PurePosixPath(script).with_suffix("").parts
+        root = 0
+        while root < len(package) - 1 and "/".join([*package[: root + 1], "__init__.py"]) not in names:
+            root += 1
+        start = "/".join(package[:root])
+        return ["python", "-m", ".".join(package[root:])], [_from(start, folder)] if start != folder else []
+    beside = str(base)
+    places = [""] if beside == "." else []
+    found = []
+    for place in ("src", "."):
+        if place == beside or place in places:
+            continue
+        prefix = "" if place == "." else f"{place}/"
+        own = "" if beside == "." else f"{beside}/"
+        if any(_has(names, f"{prefix}{name}") and not _has(names, f"{own}{name}") for name in imported):
+            found.append(_from("" if place == "." else place, folder))
+    return ["python", _from(script, folder)], found
+
+
+def _has(names: Iterable[str], module: str) -> bool:
+    return any(name == f"{module}.py" or name.startswith(f"{module}/") for name in names)
+
+
+def _from(name: str, folder: str) -> str:
+    return os.path.relpath(name or ".", folder or ".")
+
+
+def _imports(source: str) -> tuple[list[str], bool]:
+    """Names of the top-level modules that a script imports, and whether it imports its neighbours by dots."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return [], False
+    found: dict[str, None] = {}
+    relative = False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(dict.fromkeys(each.name.partition(".")[0] for each in node.names))
+        elif isinstance(node, ast.ImportFrom):
+            relative = relative or node.level > 0
+            found.update({(node.module or "").partition(".")[0]: None} if not node.level else {})
+    return list(found), relative
