@@ -87,6 +87,14 @@ class CommandAfterDashes(click.Command):
     help="stages that may run at once",
 )
 @click.option("--force", is_flag=True, help="run stages that are unchanged, too")
+@click.option(
+    "--isolation",
+    type=click.Choice(["none", "auto", "process", "bubblewrap", "docker"]),
+    default="none",
+    show_default=True,
+    help="keep the run apart: variables and HOME of its own, and where it can be prevented no network and "
+    "nothing but the project to write",
+)
 @click.option("--require-clean", is_flag=True, help="refuse a work tree with uncommitted changes")
 @click.option("--no-log", is_flag=True, help="do not add the record to MLflow")
 @offline

@@ -201,6 +201,20 @@ class Image(Section, frozen=True, kw_only=True, omit_defaults=True):
     user: str | None = None
 
 
+class RunIsolation(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """How a run was kept apart from the machine: `reproof run --isolation`.
+
+    Attributes:
+        level: ``process``, ``bubblewrap`` or ``docker``.
+        network: Whether it could reach the network.
+        reason: Why the level is no better, where the best was asked for.
+    """
+
+    level: Literal["none", "process", "bubblewrap", "docker"]
+    network: bool = False
+    reason: str = ""
+
+
 class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     """Which interpreter and packages ran.
 
@@ -216,6 +230,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
         disagreements: Lock files that say something else than what was used.
         image: The container image; None outside of one.
         umask: Permission bits that new files do not get, as ``0022``; empty where it is not known.
+        isolation: How the run was kept apart; None where it was not.
     """
 
     kind: Literal["uv", "docker", "local", "none"] = "none"
@@ -228,6 +243,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
     disagreements: tuple[str, ...] = ()
     image: Image | None = None
     umask: str = ""
+    isolation: RunIsolation | None = None
 
 
 class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):

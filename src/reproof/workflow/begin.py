@@ -20,10 +20,11 @@ from reproof.environment.values import LockSource
 from reproof.errors import EnvironmentBuildError
 from reproof.execute.process import ProcessRunner
 from reproof.execute.profiles import variables as profile_variables
+from reproof.execute.select import Isolation
 from reproof.model.event import Emit, Event
 from reproof.model.randomness import RandomnessSection
 from reproof.model.recipe import Recipe
-from reproof.model.record import Omission, Record, Tool
+from reproof.model.record import Omission, Record, RunIsolation, Tool
 from reproof.project.environment_files import EnvironmentSource, find_environment
 from reproof.workflow.imaged import (
     asked_by,
@@ -32,6 +33,7 @@ from reproof.workflow.imaged import (
     keep_dockerfile,
     provide_image,
 )
+from reproof.workflow.isolated import Neighbours, isolate, isolate_contained
 from reproof.workflow.observe import Attention, Setup, tracking_names
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of
 from reproof.workflow.provision import Provision, Wanted, path_outside, provide
@@ -50,6 +52,7 @@ class RunOptions(Wishes, frozen=True, kw_only=True):
         echo: Pass its output through.
         terminal: Our standard output is a terminal.
         as_of: Take packages as they were at this time (ISO 8601), where the project gives no exact ones.
+        isolation: How the run is kept apart: ``none``, ``auto``, ``process``, ``bubblewrap`` or ``docker``.
     """
 
     env_manager: str | None = None
@@ -60,6 +63,7 @@ class RunOptions(Wishes, frozen=True, kw_only=True):
     echo: bool = False
     terminal: bool = False
     as_of: str | None = None
+    isolation: Isolation = "none"
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,15 +102,28 @@ def begin(options: RunOptions, prepared: Prepared, scratch: Path, emit: Emit) ->
     tracker = tracker.with_installation(provision.environment.python, has_mlflow=has_mlflow)
     draft = _draft(prepared, provision)
     setup = _setup(options, prepared, provision, tracker, scratch)
-    if provision.contained is not None:
-        setup = in_container(setup, provision, _store_outside(tracker, prepared.top))
+    setup, isolation = _kept_apart(options.isolation, setup, prepared, provision, tracker)
     added = profile_variables(prepared.profile, setup.recipe.env, gpu=bool(draft.hardware.gpus))
+    environment = msgspec.structs.replace(draft.environment, isolation=isolation)
     return Begun(
-        draft=draft,
+        draft=msgspec.structs.replace(draft, environment=environment),
         provision=provision,
         tracker=tracker,
         setup=msgspec.structs.replace(setup, recipe=setup.recipe.with_env(added), profile_variables=added),
     )
+
+
+def _kept_apart(
+    isolation: Isolation, setup: Setup, prepared: Prepared, provision: Provision, tracker: Tracker
+) -> tuple[Setup, RunIsolation | None]:
+    """`setup` in its container or its isolation, where there is one, and what the record says of that."""
+    outside = _store_outside(tracker, prepared.top) if isolation != "none" or provision.contained else ()
+    if provision.contained is None:
+        beside = Neighbours(writable=outside, address=tracker.address)
+        return isolate(isolation, setup, prepared, provision, beside)
+    sealed, network = isolate_contained(isolation), prepared.settings.network
+    section = RunIsolation(level="docker", network=network) if sealed else None
+    return in_container(setup, provision, outside, network=network or not sealed, sealed=sealed), section
 
 
 def _store_outside(tracker: Tracker, top: Path) -> tuple[Path, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +14,7 @@ from reproof.capture.observations import Observations
 from reproof.errors import StoreError
 from reproof.execute.protocol import Execution
 from reproof.model.artifact import Artifact
-from reproof.model.record import Byproducts, ChildProcess
+from reproof.model.record import Byproducts, ChildProcess, Omission
 from reproof.store.directory import DirectoryStore
 
 
@@ -40,6 +42,20 @@ def describe_byproducts(
         network=observations.network(lines),
         modules=observations.modules(lines),
     )
+
+
+def left_in_home(home: Path | None) -> Iterator[Omission]:
+    """What a run left in its private HOME, which goes with it: nobody compares that, and nobody has it."""
+    if home is None:
+        return
+    try:
+        names = sorted(entry.name for entry in os.scandir(home) if not entry.is_symlink())
+    except OSError:
+        return
+    for name in names:
+        if not name.startswith("."):
+            reason = "written to the run's private HOME, which was removed after it"
+            yield Omission(subject=f"${{HOME}}/{name}", reason=reason, hides_results=True)
 
 
 def _processes(naming: Naming, lines: Observations) -> tuple[ChildProcess, ...]:

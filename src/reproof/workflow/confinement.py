@@ -41,6 +41,32 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = True
 
 
+class Isolating(msgspec.Struct, frozen=True, kw_only=True):
+    """How runs in the user's own tree are kept apart; what each needs of its own is added to it.
+
+    Attributes:
+        isolation: The level.
+        writable: Folders that they may change: the project, and where it logs to.
+        sealed: What they may only read within these.
+        shown: What they may read besides.
+        environment: The environment, where it is one of ours.
+        network: The project asks for the network.
+        scripts: Folders that stand first on PATH.
+        passed: Patterns of variables that they get besides the allow-list.
+        links: Inputs below HOME: name in the private HOME, and place.
+    """
+
+    isolation: Isolation
+    writable: tuple[Path, ...] = ()
+    sealed: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
+    environment: tuple[Path, ...] = ()
+    network: bool = False
+    scripts: tuple[Path, ...] = ()
+    passed: tuple[str, ...] = ()
+    links: tuple[tuple[str, Path], ...] = ()
+
+
 def confine(site: Site) -> Confinement:
     """The confinement for a re-run.
 

@@ -178,13 +178,22 @@ def provide_image_again(original: Original, emit: Emit) -> Provision:
     return msgspec.structs.replace(made, section=section, conditions=tuple(lines))
 
 
-def in_container(setup: Setup, provision: Provision, writable: tuple[Path, ...]) -> Setup:
+def in_container(
+    setup: Setup,
+    provision: Provision,
+    writable: tuple[Path, ...],
+    *,
+    network: bool = True,
+    sealed: bool = False,
+) -> Setup:
     """`setup` of a project's own run, in the container of `provision`.
 
     Args:
         setup: How the command would be carried out on this machine.
         provision: The environment; it is an image.
         writable: Folders besides the project that the run writes, such as a tracking store.
+        network: Leave it the network.
+        sealed: Keep it apart as a re-run is: a root that it cannot write, no privileges.
     """
     contained = provision.contained
     assert contained is not None
@@ -192,10 +201,10 @@ def in_container(setup: Setup, provision: Provision, writable: tuple[Path, ...])
     container = Container(
         image=contained.image.id,
         volumes=(*contained.volumes, (str(top), _AS_MLFLOW, True), *bootstrap(contained.survey)),
-        sealed=False,
+        sealed=sealed,
         user=contained.user,
     )
-    shown = Confinement(writable=(top, setup.scratch, *writable), network=True)
+    shown = Confinement(writable=(top, setup.scratch, *writable), network=network)
     env = {**contained.image.variables, "HOME": "/tmp", **contained.variables}  # noqa: S108  # the container's
     return contain(
         msgspec.structs.replace(

@@ -31,7 +31,8 @@ from reproof.model.record import Byproducts, NativeLibrary, Omission
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
 from reproof.tracking.address import parse
-from reproof.workflow.byproducts import describe_byproducts
+from reproof.workflow.byproducts import describe_byproducts, left_in_home
+from reproof.workflow.confinement import Isolating
 from reproof.workflow.earlier_runs import artifacts_read
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.mapping import here
@@ -74,6 +75,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         scratch: An empty folder for observations, logs and logged files.
         store: Receives content.
         runner: How it is run.
+        isolating: What keeps it apart, not yet applied: :func:`reproof.workflow.isolated.isolated` does.
+        home: Its private HOME; None where it has the user's own.
         attention: How it is watched.
         origins: Where inputs are known to come from.
         seed: What is applied; None for nothing.
@@ -100,6 +103,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     scratch: Path
     store: DirectoryStore
     runner: Runner
+    isolating: Isolating | None = None
+    home: Path | None = None
     attention: Attention = Attention()
     origins: Origins = Origins()
     seed: int | None = None
@@ -315,6 +320,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
             *seen.omissions,
             *products.omissions,
             *_written_outside(setup, seen, tracking_files),
+            *left_in_home(setup.home),
             *unclear,
             *changed,
             *logged.omissions,

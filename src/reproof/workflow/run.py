@@ -22,6 +22,7 @@ from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.concealed import sweep
 from reproof.workflow.enclosures import Enclosures, enclose
 from reproof.workflow.forbidden import require_none_forbidden
+from reproof.workflow.isolated import isolated
 from reproof.workflow.materials import CHANGED
 from reproof.workflow.observe import Evidence, observe
 from reproof.workflow.prepare import Prepared, prepare
@@ -94,7 +95,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         trail = open_trail(prepared.top, prepared.own, emit)
         records.begin(draft)
         trail.start(draft, emit)
-        evidence = observe(msgspec.structs.replace(begun.setup, digesting=digesting), emit)
+        evidence = observe(isolated(msgspec.structs.replace(begun.setup, digesting=digesting)), emit)
     record = complete(draft, evidence, prepared.settings.pass_env)
     record = with_tables(record, begun.setup.naming, prepared.own, emit)
     record = sweep(record, options.parameters)

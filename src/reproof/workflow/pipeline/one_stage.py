@@ -26,6 +26,7 @@ from reproof.project.dvc import read_config
 from reproof.project.dvc_graph import Pipeline
 from reproof.project.dvc_lock import lock_entry, lock_of, write_stage
 from reproof.store.dvc_put import DvcContent, put_content
+from reproof.workflow.isolated import isolated
 from reproof.workflow.materials import CHANGED, Origins
 from reproof.workflow.observe import Evidence, Setup, observe
 from reproof.workflow.pipeline.contents import Measuring, Reading, missing_out
@@ -178,17 +179,21 @@ def _setup(work: Work, stage: Stage, project: ProjectSection, scratch: Path, rea
     env = {**shared.recipe.env, "DVC_STAGE": stage.address, "DVC_ROOT": str(root)}
     places = (*(dep.place for dep in stage.deps), *(each.place for each in stage.params))
     patterns = [pattern for out in stage.outs for pattern in patterns_of(out.place)]
-    return msgspec.structs.replace(
+    placed = msgspec.structs.replace(
         shared,
         recipe=Recipe(argv=project.argv, env=env, cwd=str(root)),
         scratch=scratch,
+    )
+    placed = isolated(placed)  # before the runner is wrapped
+    return msgspec.structs.replace(
+        placed,
         naming=Naming(
             top=shared.naming.top,
             home=shared.naming.home,
             environment=shared.naming.environment,
             scratch=str(scratch),
         ),
-        runner=_Forgetting(shared.runner, reading),
+        runner=_Forgetting(placed.runner, reading),
         origins=_origins(work, shared.origins, places),
         tracking={**shared.tracking, "REPROOF_RUN_NAME": stage.address},
         tracking_files=(*shared.tracking_files, *written_by_us(work.pipeline)),
