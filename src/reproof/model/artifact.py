@@ -24,7 +24,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         name: ``data/bikes.csv`` below the project; ``${HOME}/...`` or an absolute path outside;
             ``mlflow/artifacts/plot.png`` or ``mlflow/models/NAME/MLmodel`` for what was logged;
-            an address of the web for what was read there.
+            an address of the web for what was read there; ``models:/NAME/VERSION/PATH`` or
+            ``runs:/ID/PATH`` for what was read of an earlier run in MLflow.
         digests: Algorithm to value; ``blake3`` is the identity, ``md5`` stands beside it where
             DVC names the content. Empty when the content could not be read.
         size: Bytes; of a directory the sum of its files.
@@ -55,6 +56,16 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_web(self) -> bool:
         """Whether it was read from an address of the web: there is no file of this name."""
         return self.name.startswith(("http://", "https://"))
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether it was read from a run or a registered model of MLflow: its name is an address there."""
+        return self.origin == "mlflow" and self.name.startswith(("models:/", "runs:/"))
+
+    @property
+    def has_place(self) -> bool:
+        """Whether its name is that of a file."""
+        return not (self.is_web or self.is_tracked)
 
     @property
     def digest(self) -> Digest | None:

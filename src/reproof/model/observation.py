@@ -231,6 +231,87 @@ class ModelCreated(Observation, frozen=True, kw_only=True, omit_defaults=True, t
     run: str = ""
 
 
+class VersionRegistered(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.registered"):
+    """The code made a version of a registered model."""
+
+    name: str
+    version: str
+
+
+class VersionRead(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.read.version"):
+    """The code asked a registry for a version of a model: see :class:`reproof.model.tracked.ReadVersion`.
+
+    `searched` when it came out of a search; `location` is where its files are.
+    """
+
+    name: str
+    version: str
+    uri: str = ""
+    aliases: tuple[str, ...] = ()
+    latest: bool = False
+    searched: bool = False
+    stage: str = ""
+    source: str = ""
+    location: str = ""
+    run: str | None = None
+    model: str | None = None
+    status: str = "READY"
+    description: str = ""
+    created: int = 0
+    tags: dict[str, str] = {}
+
+
+class RunRead(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.read.run"):
+    """The code asked for a run; `metrics` are key, exact value, step and milliseconds since the epoch."""
+
+    run: str
+    uri: str = ""
+    experiment: str = ""
+    experiment_id: str = ""
+    name: str = ""
+    status: str = ""
+    started: int = 0
+    ended: int | None = None
+    searched: bool = False
+    tags: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+    metrics: tuple[tuple[str, str, int, int], ...] = ()
+
+
+class ModelRead(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.read.model"):
+    """The code asked for a logged model (MLflow 3)."""
+
+    model: str
+    uri: str = ""
+    name: str = ""
+    run: str | None = None
+    experiment: str = ""
+    experiment_id: str = ""
+    type: str = ""
+    status: str = "READY"
+    created: int = 0
+    searched: bool = False
+    tags: dict[str, str] = {}
+    parameters: dict[str, str] = {}
+
+
+class ArtifactRead(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.read.file"):
+    """A file of a run or model was fetched, or read where it lies.
+
+    `root` is ``runs:/ID``, ``models:/m-ID`` or ``models:/NAME/VERSION``, `path` the place below it,
+    `asked` the address that the code gave, `place` where the file was for the code. `copy`, `size`
+    and `sha256` as in :class:`ArtifactLogged`.
+    """
+
+    root: str
+    path: str
+    asked: str = ""
+    place: str = ""
+    copy: str = ""
+    size: int = 0
+    sha256: str = ""
+
+
 class Redirected(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="ml.redirect"):
     """In the clean room the code named the store `address`; it was given the room's own."""
 
@@ -267,6 +348,11 @@ AnyObservation = (
     | DatasetLogged
     | ArtifactLogged
     | ModelCreated
+    | VersionRegistered
+    | VersionRead
+    | RunRead
+    | ModelRead
+    | ArtifactRead
     | Redirected
     | Versioned
 )

@@ -11,6 +11,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.randomness import RandomnessSection
 from reproof.model.section import Section
 from reproof.model.stages import PipelineSection, StageSection
+from reproof.model.tracked import TrackedSection
 
 SCHEMA = "reproof/record/1"
 
@@ -344,6 +345,7 @@ class Record(Section, frozen=True, kw_only=True, omit_defaults=True, tag_field="
         stage: Of the record of one stage of a pipeline.
         pipeline: Of the record of a whole pipeline; materials are then what no stage makes, products
             what all stages made.
+        tracked: What it read of earlier runs in MLflow, and the ids of its own; None without MLflow.
     """
 
     tool: Tool
@@ -364,3 +366,4 @@ class Record(Section, frozen=True, kw_only=True, omit_defaults=True, tag_field="
     omissions: tuple[Omission, ...] = ()
     stage: StageSection | None = None
     pipeline: PipelineSection | None = None
+    tracked: TrackedSection | None = None

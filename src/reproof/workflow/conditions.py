@@ -11,6 +11,7 @@ from reproof.model.record import Record
 from reproof.model.verdict import Condition
 from reproof.report.chance import covered
 from reproof.workflow.confinement import limits_for
+from reproof.workflow.replaying import asked_in_vain
 from reproof.workflow.room import Room
 from reproof.workflow.web_reads import changed_addresses
 
@@ -182,8 +183,25 @@ def _materials(circumstances: Circumstances) -> Iterator[Condition]:
             )
     for line in restored.corrupted:
         yield Condition("corrupted object", line)
+    added = asked_in_vain(circumstances.recorded)
+    if added and not circumstances.room.plan.settings.network:
+        yield Condition(
+            "model cache",
+            "as recorded",
+            f"the hub was not asked: {', '.join(f'`{name}=1`' for name in added)}",
+        )
 
 
 def _tracking(circumstances: Circumstances) -> Iterator[Condition]:
     for address in circumstances.redirected:
         yield Condition("MLflow store", "the room's own", f"the code names `{address}`")
+    section = circumstances.recorded.tracked
+    for each in section.versions if section is not None else ():
+        names = [f"{each.name}@{alias}" for alias in each.aliases] or [f"{each.name}/{each.version}"]
+        again = f"models:/{each.name}/{each.version}" in circumstances.room.shelf.made
+        yield Condition(
+            "model registry",
+            "the room's own",
+            f"{', '.join(f'`models:/{name}`' for name in names)} was version {each.version}, "
+            + ("made again by an earlier stage" if again else "served from the record"),
+        )

@@ -16,6 +16,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.observation import (
     AnyObservation,
     ArtifactLogged,
+    ArtifactRead,
     DatasetLogged,
     MetricLogged,
     ModelCreated,
@@ -34,7 +35,8 @@ SYSTEM_METRICS = "system/"
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was logged. `primary` is the line that opened run 0, None without a run.
 
-    `ids` are MLflow's ids of the runs, by number; `models` the names of logged models, by MLflow's ids.
+    `ids` are MLflow's ids of the runs, by number; `models` the names of logged models, by MLflow's ids, and
+    `makers` the ids of the runs that logged them.
     """
 
     runs: tuple[LoggedRun, ...] = ()
@@ -45,6 +47,7 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
     omissions: tuple[Omission, ...] = ()
     ids: tuple[str, ...] = ()
     models: dict[str, str] = {}
+    makers: dict[str, str] = {}
 
 
 def gather_logged(
@@ -80,6 +83,7 @@ def gather_logged(
         omissions=(*omissions, *more),
         ids=tuple(numbers),
         models=_name_models(lines),
+        makers={line.model: line.run for line in lines if isinstance(line, ModelCreated)},
     )
 
 
@@ -149,7 +153,7 @@ def _artifacts(
             continue
         name = _artifact_name(line, numbers, models)
         try:
-            artifacts[name] = _keep(line, name, scratch, store)
+            artifacts[name] = keep_copy(line, name, scratch, store)
         except (OSError, StoreError) as error:
             reason = f"the logged file could not be kept: {error}"
             omissions.append(Omission(subject=name, reason=reason, hides_results=True))
@@ -177,7 +181,15 @@ def _artifact_name(line: ArtifactLogged, numbers: dict[str, int], models: dict[s
     return str(PurePosixPath(folder, place))
 
 
-def _keep(line: ArtifactLogged, name: str, scratch: Path, store: DirectoryStore) -> Artifact:
+def keep_copy(
+    line: ArtifactLogged | ArtifactRead, name: str, scratch: Path, store: DirectoryStore
+) -> Artifact:
+    """Keep the copy that the child made of a file as it was logged, or read.
+
+    Raises:
+        OSError: The copy is not where it has to be.
+        StoreError: It cannot be kept.
+    """
     if not line.copy:
         digests = {"sha256": line.sha256} if line.sha256 else {}
         return Artifact(name=name, digests=digests, size=line.size, origin="mlflow", note="too large to keep")

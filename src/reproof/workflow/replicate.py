@@ -30,7 +30,7 @@ from reproof.project.settings import Settings, read_settings
 from reproof.store.records import Found, RecordStore
 from reproof.store.replications import ReplicationStore
 from reproof.workflow.consistency import contrast_arms, decide, describe_arm, judged_metrics
-from reproof.workflow.earlier_runs import require_none
+from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import Place, find_record, place_of
 from reproof.workflow.many import Batch, Hands, carry_out
@@ -178,7 +178,7 @@ def _open(reference: str, options: ReplicateOptions) -> _Side:
             details=[("record", found.id[:12]), ("state", found.record.state)],
             hint="`reproof list` shows those that did",
         )
-    require_none(found.record)
+    require_kept(found.record, place_of(found).store)
     if options.parameter is not None:
         require_parameter(found.record, options.parameter)
     place = place_of(found)

@@ -178,7 +178,7 @@ def _restore_external(
     used_again: list[str] = []
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
-        if artifact.origin not in ("external", "stage") or not _has_place(artifact):
+        if artifact.origin not in ("external", "stage", "mlflow") or not _has_place(artifact):
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and artifact.digest is not None and artifact.digest in sources.store:
@@ -256,7 +256,7 @@ def _link(artifact: Artifact, target: Path, naming: Naming) -> Path:
 
 def _has_place(artifact: Artifact) -> bool:
     """Whether it is a file for the room; what holds credentials is not, whatever a record says."""
-    return not artifact.is_web and not holds_credentials(artifact.name)
+    return artifact.has_place and not holds_credentials(artifact.name)
 
 
 def _check(record: Record, naming: Naming) -> None:

@@ -16,7 +16,6 @@ from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.concealed import require_nothing_concealed
-from reproof.workflow.earlier_runs import require_none
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import Place, place_of
 from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
@@ -59,7 +58,6 @@ def verify(
     if chosen.stage is not None:
         found = stage_record(found, chosen.stage, place)
     _require_finished(found)
-    require_none(found.record)
     require_nothing_concealed(found.record)
     found, replaced = _replaced(found, place, chosen)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)

@@ -52,6 +52,9 @@ def install(mlflow):
 
             room.install()
         _watch()
+        import _reproof_mlflow_reads as reads
+
+        reads.install()
         notes.version(mlflow)
     except Exception as error:
         lines.failed("mlflow", "cannot be watched: {!r}".format(error))

@@ -47,6 +47,11 @@ def note_tree(source, folder, *, run="", model=None):
             call.note(os.path.join(place, name), path)
 
 
+def note_read(source, path, *, root, asked):
+    """Note a file that was fetched: `path` is its place in the run or model `root`, `asked` the address given."""
+    _Reading(root, asked).note(os.fspath(source), path)
+
+
 def note_image(picture, filename, folder, *, run):
     """Note a PIL picture as MLflow will save it."""
     with tempfile.TemporaryDirectory() as place:
@@ -76,15 +81,12 @@ class _Call:
         except OSError as error:
             lines.failed("mlflow artifact", "{}: {}".format(text(path), error))
             return
-        lines.write(
-            "ml.artifact",
-            run=self.run,
-            model=self.model,
-            path=text(path),
-            copy=text(copy),
-            size=size,
-            sha256=sha256,
-        )
+        self.tell(source, path=text(path), copy=text(copy), size=size, sha256=sha256)
+
+    def tell(self, source, **facts):
+        """Write the line; the file itself may be gone soon."""
+        del source
+        lines.write("ml.artifact", run=self.run, model=self.model, **facts)
 
     def _keep(self, source, path):
         """Copy where there is a place for it; (place below the root or "", size in bytes, sha256)."""
@@ -104,6 +106,19 @@ class _Call:
             result = ("", *_read(source, None))  # an unreadable source raises here again
             lines.failed("mlflow artifact", "{} is not kept: {}".format(text(path), error))
             return result
+
+
+class _Reading(_Call):
+    """One file that was fetched."""
+
+    def __init__(self, root, asked):
+        super().__init__(root, None)
+        self.asked = asked
+
+    def tell(self, source, **facts):
+        """Write the line, with where the code has the file."""
+        place = text(os.path.abspath(source))
+        lines.write("ml.read.file", root=self.run, asked=self.asked, place=place, **facts)
 
 
 def _read(source, writer):

@@ -157,7 +157,7 @@ def _materials(now: Now, last: Record) -> Iterator[str]:
         if (
             artifact.name in files
             or any(_is_below(artifact.name, place) for place in places)
-            or artifact.is_web
+            or not artifact.has_place
         ):
             continue
         if isinstance(found, OSError):
