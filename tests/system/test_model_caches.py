@@ -87,6 +87,8 @@ def test_what_is_read_below_home_is_restored_at_its_place(plain: Project) -> Non
     assert b"canary" not in everything
     verdict = plain.verify(expect=0)
     assert verdict["outcome"] == 0
+    notes = [each.get("note") or "" for each in verdict["conditions"] if each["name"] == "model cache"]
+    assert "`HF_HUB_OFFLINE=1`" in notes[0]
     assert (home / ".netrc").exists()
 
 

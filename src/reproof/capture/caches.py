@@ -91,6 +91,11 @@ def is_versioned(path: str) -> bool:
     return _REPOSITORY.fullmatch(path) is not None or _CHECKPOINT.fullmatch(path) is not None
 
 
+def is_of_hub(path: str) -> bool:
+    """Whether the file, given by path or name, is of a repository in the cache of the Hugging Face hub."""
+    return _REPOSITORY.fullmatch(path) is not None
+
+
 def belonging(reported: Iterable[str], opened: Iterable[str]) -> set[str]:
     """Files of caches that the run read or needs, besides those that its processes told of.
 

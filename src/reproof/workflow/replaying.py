@@ -39,6 +39,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         temporary: TMPDIR.
         project: The project's folder in it.
         trusted: False for a stranger's record: of its variables only those of the allow-list are set.
+        network: The settings leave the network on.
     """
 
     naming: Naming
@@ -47,6 +48,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     temporary: Path
     project: Path
     trusted: bool = True
+    network: bool = False
 
 
 def replay(record: Record, place: Replay) -> Recipe:
@@ -67,6 +69,8 @@ def replay(record: Record, place: Replay) -> Recipe:
         env = {**contained.image.variables, **contained.variables, **env}
         env["PATH"] = contained.image.path or env["PATH"]
     env = {name: naming.expand_in(value) for name, value in env.items()}
+    if not place.network:
+        env |= dict.fromkeys(asked_in_vain(record), "1")
     if contained is None:
         env["VIRTUAL_ENV"] = str(provision.prefix)
     search = [*_editable_paths(record, place), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
@@ -75,6 +79,16 @@ def replay(record: Record, place: Replay) -> Recipe:
     argv = tuple(naming.expand_in(word) for word in record.project.argv)
     umask = int(record.environment.umask, 8) if record.environment.umask else None
     return Recipe(argv=argv, env=env, cwd=str(place.project), umask=umask)
+
+
+def asked_in_vain(record: Record) -> tuple[str, ...]:
+    """Variables that keep libraries from asking the hub for news of what the cache has.
+
+    Without a network they would ask for minutes before they take what is there.
+    """
+    if not any(caches.is_of_hub(item.name) for item in record.materials):
+        return ()
+    return tuple(name for name in caches.OFFLINE if name not in record.environment.variables)
 
 
 def _other_caches(record: Record) -> list[str]:

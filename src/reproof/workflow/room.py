@@ -324,6 +324,7 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
             temporary=room.temporary,
             project=room.project,
             trusted=plan.trust != "none",
+            network=plan.settings.network,
         ),
     )
 
