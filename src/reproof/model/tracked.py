@@ -101,7 +101,7 @@ class TrackedSection(Section, frozen=True, kw_only=True, omit_defaults=True):
     ``models:/NAME/VERSION/PATH``, ``models:/m-ID/PATH`` and ``runs:/RUN/PATH``.
 
     Attributes:
-        uri: Address of the registry or store, without user name or password.
+        uri: Address of the store that was read, without user name or password, folders replaced.
         versions: Versions of registered models that were asked for.
         runs: Earlier runs that were asked for.
         models: Logged models of earlier runs that were asked for.

@@ -125,7 +125,7 @@ def lay_out_earlier(
         return
     files = folder / _FILES
     for artifact in record.materials:
-        root, path = _split(artifact)
+        root, path = split_address(artifact)
         if root and root not in made:
             _put(artifact, place_of(root, files), path, store)
     address = parse(uri, folder)
@@ -154,7 +154,7 @@ def copy_tree(source: Path, target: Path) -> None:
                 copy_private(path, here / name)
 
 
-def _split(artifact: Artifact) -> tuple[str, str]:
+def split_address(artifact: Artifact) -> tuple[str, str]:
     """The address of the run or model that a material belongs to, and the place below it."""
     if not artifact.is_tracked:
         return "", ""

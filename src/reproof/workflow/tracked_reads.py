@@ -76,10 +76,14 @@ def gather_reads(
         own_runs=runs,
         own_models=tuple(dict.fromkeys(line.model for line in lines.of(ModelCreated))),
     )
-    seen: list[VersionRead | RunRead | ModelRead] = [*lines.of(VersionRead), *lines.of(RunRead), *lines.of(ModelRead)]
+    seen: list[VersionRead | RunRead | ModelRead] = [
+        *lines.of(VersionRead),
+        *lines.of(RunRead),
+        *lines.of(ModelRead),
+    ]
     section = msgspec.structs.replace(
         own,
-        uri=next((line.uri for line in seen if line.uri.startswith(("http://", "https://"))), ""),
+        uri=naming.replace_in(next((line.uri for line in seen if line.uri), "")),
         versions=tuple(_versions(lines, own.own, naming)),
         runs=tuple(_runs(lines, own.own, naming)),
         models=tuple(_models(lines, own.own, naming)),

@@ -23,8 +23,10 @@ from reproof.model.verdict import Stability
 from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_put import measure_as
 from reproof.store.records import Found
+from reproof.workflow.earlier_runs import Shelf
 from reproof.workflow.judge import Judgement, Side, judge
 from reproof.workflow.pipeline.places import put_outs, remove_outs
+from reproof.workflow.pipeline.shelves import Shelves
 from reproof.workflow.room import Room, rerun
 from reproof.workflow.verdicts import choose_stability, decided, rejected
 
@@ -97,6 +99,7 @@ class Chain:
         self._made: dict[str, Record] = {}
         self._rejected: set[str] = set()
         self._number = 0
+        self._shelves = Shelves(room, expected.records)
 
     def run(self, link: StageLink) -> Tried:
         """Re-run a stage and judge it.
@@ -107,16 +110,19 @@ class Chain:
         found = self._records[link.address]
         self._emit(Event(kind="note", subject=link.address, message=f"stage `{link.address}`"))
         sources = tuple(self._sources(found.record))
-        record, judgement, redirected = self._once(found)
+        record, judgement, redirected = self._once(found, self._shelves.current)
+        self._shelves.set_aside()
         self._made[link.address] = record
+        sources = tuple(dict.fromkeys((*sources, *self._shelves.others(found.record, record))))
         bad = bool(rejected(judgement.differences, self._policy))
         alone: Judgement | None = None
         stability: Stability = "not tried"
         if sources and (bad or self._rejected & set(sources)) and self._has_inputs(found.record):
             alone, stability = self._alone(link, found)
         elif bad and decided(rejected(judgement.differences, self._policy)):
-            stability = self._again(found, record)
+            stability = self._again(found, record, self._shelves.current)
             self._restore_made(link.address)
+        self._shelves.pass_on(found.record)
         if bad:
             self._rejected.add(link.address)
         return Tried(
@@ -130,10 +136,10 @@ class Chain:
             redirected=redirected,
         )
 
-    def _once(self, found: Found) -> tuple[Record, Judgement, tuple[str, ...]]:
+    def _once(self, found: Found, shelf: Shelf) -> tuple[Record, Judgement, tuple[str, ...]]:
         self._number += 1
         plan = msgspec.structs.replace(self._room.plan, record=found.record)
-        room = msgspec.structs.replace(self._room, plan=plan)
+        room = msgspec.structs.replace(self._room, plan=plan, shelf=shelf)
         assert found.record.stage is not None
         remove_outs(room.top, found.record.stage.removed)
         record, evidence = rerun(room, self._number, self._emit, laid_out=True)
@@ -164,6 +170,7 @@ class Chain:
     def _has_inputs(self, record: Record) -> bool:
         """Whether the recorded products that a stage read were kept."""
         read = [each for each in record.materials if each.origin == "stage"]
+        read += self._shelves.read_by(record)
         return all(each.digest is not None and each.digest in self._expected.store for each in read)
 
     def _alone(self, link: StageLink, found: Found) -> tuple[Judgement, Stability]:
@@ -179,17 +186,17 @@ class Chain:
         for maker in makers & self._records.keys():
             recorded = self._records[maker].record
             put_outs(self._room.top, _outs(recorded), recorded.products, self._expected.store)
-        record, judgement, _ = self._once(found)
+        record, judgement, _ = self._once(found, Shelf())
         stability: Stability = "not tried"
         if decided(rejected(judgement.differences, self._policy)):
-            stability = self._again(found, record)
+            stability = self._again(found, record, Shelf())
         for maker in (*(makers & self._made.keys()), link.address):
             self._restore_made(maker)
         return judgement, stability
 
-    def _again(self, found: Found, first: Record) -> Stability:
+    def _again(self, found: Found, first: Record, shelf: Shelf) -> Stability:
         """Whether a stage that differs agrees with itself."""
-        second, _, _ = self._once(found)
+        second, _, _ = self._once(found, shelf)
         between = judge(
             Side(first, self._room.store),
             Side(second, self._room.store),

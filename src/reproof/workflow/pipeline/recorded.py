@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from reproof.errors import ReproofError
+from reproof.model.artifact import Artifact
 from reproof.model.record import Record
+from reproof.workflow.earlier_runs import split_address
 from reproof.workflow.tracked import Tracked
 
 
@@ -50,3 +53,27 @@ class RecordedPipeline(msgspec.Struct, frozen=True, kw_only=True):
         said = ", ".join(f"{len(names)} {state}" for state, names in counts.items())
         head = f"recorded {self.id[:12]}: exit status {self.exit_status}, {self.record.byproducts.seconds:.1f} s; stages: {said}"
         return [line for line in (head, *lines, self.tracked.summary(), *self.notes) if line]
+
+
+def given_to(records: Sequence[Record]) -> tuple[Artifact, ...]:
+    """What stages read that none of them made, as file or in MLflow."""
+    own = {address for record in records if record.tracked is not None for address in record.tracked.own}
+    return _merged(
+        each
+        for record in records
+        for each in record.materials
+        if each.origin != "stage" and split_address(each)[0] not in own
+    )
+
+
+def made_by(records: Sequence[Record]) -> tuple[Artifact, ...]:
+    """The files that stages made."""
+    return _merged(each for record in records for each in record.products if each.origin != "mlflow")
+
+
+def _merged(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """One artifact for each name, sorted."""
+    found: dict[str, Artifact] = {}
+    for each in artifacts:
+        found.setdefault(each.name, each)
+    return tuple(found[name] for name in sorted(found))

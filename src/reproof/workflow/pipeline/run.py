@@ -17,7 +17,6 @@ from reproof.attest.claims import TrackedRuns
 from reproof.base.digesting import digest_files
 from reproof.errors import ProjectError, ReproofError
 from reproof.execute.protocol import Stopper
-from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event, silent
 from reproof.model.pipeline import Stage
 from reproof.model.record import Byproducts, Record
@@ -31,7 +30,7 @@ from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.observe import Evidence
 from reproof.workflow.pipeline.contents import Measuring, Reading, check_inputs, missing_out
 from reproof.workflow.pipeline.one_stage import Done, Keeper, Work, run_stage
-from reproof.workflow.pipeline.recorded import RecordedPipeline
+from reproof.workflow.pipeline.recorded import RecordedPipeline, given_to, made_by
 from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, why_run
 from reproof.workflow.pipeline.undeclared import describe_undeclared
 from reproof.workflow.prepare import Prepared, prepare
@@ -354,12 +353,8 @@ class _Run:
                 variables=records[0].environment.variables if records else {},
                 variable_names=records[0].environment.variable_names if records else (),
             ),
-            materials=_merged(
-                [each for record in records for each in record.materials if each.origin != "stage"]
-            ),
-            products=_merged(
-                [each for record in records for each in record.products if each.origin != "mlflow"]
-            ),
+            materials=given_to(records),
+            products=made_by(records),
             byproducts=Byproducts(
                 exit_status=self.status,
                 started=draft.created,
@@ -383,11 +378,3 @@ class _Run:
             left = [stage.address for stage in self.work.pipeline.stages if stage.address not in self.links]
             rest = f"; not run: {', '.join(f'`{name}`' for name in left)}" if left else ""
             yield f"stage `{failed}` failed{rest}; the results of earlier stages are kept"
-
-
-def _merged(artifacts: list[Artifact]) -> tuple[Artifact, ...]:
-    """One artifact for each name, sorted."""
-    found: dict[str, Artifact] = {}
-    for each in artifacts:
-        found.setdefault(each.name, each)
-    return tuple(found[name] for name in sorted(found))

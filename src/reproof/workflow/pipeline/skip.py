@@ -18,6 +18,7 @@ from reproof.model.record import EnvironmentSection, Record
 from reproof.model.stages import StageContent
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.pipeline.contents import Measuring, Reading
+from reproof.workflow.pipeline.registry_moves import moves
 
 _FOLDER = "stages"
 
@@ -119,6 +120,7 @@ def _reasons(now: Now, last: Record) -> Iterator[str]:
     if now.seed is not None and now.seed != last.randomness.seed:
         yield f"the seed changed to {now.seed}"
     yield from _materials(now, last)
+    yield from moves(last, now.naming)
     yield from _outs(now, then.outs)
 
 

@@ -18,6 +18,7 @@ from reproof.project.settings import read_settings
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.begin import now
 from reproof.workflow.conditions import Circumstances, list_conditions
+from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content
 from reproof.workflow.lookup import Place
 from reproof.workflow.pipeline.chain import Chain, Expectations, Tried, stage_difference
@@ -77,6 +78,7 @@ def verify_stages(found: Found, plan: Plan, place: Place, limits: Limits, emit: 
     }
     for each in (found, *records.values()):
         fetch_content(each.record, plan.store, plan.source, plan.stores)
+        require_kept(each.record, plan.store)
     started = time.monotonic()
     with clean_room(plan, keep=limits.keep, emit=emit) as room:
         settings = read_settings(room.project, room.top)
