@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from reproof.capture.elf import build_id
-from reproof.capture.native import describe
+from reproof.capture.native import describe, with_pools
+from reproof.model.observation import Pooled
 from reproof.model.record import NativeLibrary
 
 LIBC = next(
@@ -150,3 +151,26 @@ def test_the_database_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_the_program_nothing_has_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert [each.package for each in describe(["/usr/bin/env"], tmp_path / "env")] == [None]
+
+
+def test_libraries_for_arithmetic_keep_what_they_said(tmp_path: Path) -> None:
+    path = library(tmp_path / "env/lib/libopenblas.so")
+    other = library(tmp_path / "opt/libgomp.so")
+    pools = {
+        str(path): Pooled(
+            p=1,
+            path=str(path),
+            kind="OpenBLAS",
+            version="0.3.30",
+            layer="pthreads",
+            architecture="Haswell",
+            threads=2,
+        ),
+        str(other): Pooled(p=1, path=str(other), kind="GNU OpenMP", threads=1),
+        "/gone.so": Pooled(p=1, path="/gone.so", kind="MKL"),
+    }
+    found = with_pools(describe([str(path), str(other)], tmp_path / "env"), pools, tmp_path / "env")
+    assert {each.path: each.said for each in found} == {
+        "${ENV}/lib/libopenblas.so": "OpenBLAS 0.3.30, pthreads, Haswell, 2 threads",
+        str(other): "GNU OpenMP, 1 thread",
+    }

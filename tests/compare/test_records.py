@@ -79,6 +79,17 @@ def test_equal_set_ups_have_no_factors() -> None:
             "environment",
             "native library",
         ),
+        (
+            changed(
+                "environment",
+                native=(
+                    *BASE.environment.native,
+                    NativeLibrary(path="/x.so", kind="OpenBLAS", version="0.3.30", architecture="Haswell"),
+                ),
+            ),
+            "environment",
+            "OpenBLAS: absent -> OpenBLAS 0.3.30, Haswell",
+        ),
         (changed("hardware", cpu_model="y"), "hardware", "CPU: x -> y"),
         (changed("randomness", seed=2), "randomness", "seed: 1 -> 2"),
         (msgspec.structs.replace(BASE, materials=()), "materials", "data.csv"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +126,43 @@ def test_seeds_of_courses(place: Any) -> None:
     answers = {line.what for line in told.lines.of(Answered)}
     assert "numpy CPU features" in answers
     assert any(name.startswith("threads of lib") for name in answers)
+    assert told.failures() == []
+
+
+@pytest.mark.needs("sklearn")
+def test_libraries_for_arithmetic_say_what_they_are(place: Any) -> None:
+    """What threadpoolctl says of the same libraries, without threadpoolctl in the user's process."""
+    code = "import scipy.linalg, sklearn.cluster\n"
+    told = place.run(code, PYTHONPATH=packages(), OMP_NUM_THREADS="2", OPENBLAS_CORETYPE="Haswell")
+    found = {path.rpartition("/")[2]: each for path, each in observations.pools(told.lines).items()}
+    ask = "import json, scipy.linalg, sklearn.cluster, threadpoolctl; print(json.dumps(threadpoolctl.threadpool_info()))"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        env={**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    expected = {each["filepath"].rpartition("/")[2]: each for each in json.loads(done.stdout)}
+    assert found.keys() == expected.keys()
+    assert {each.kind for each in found.values()} >= {"OpenBLAS", "GNU OpenMP"}
+    for name, each in found.items():
+        said = expected[name]
+        assert each.threads == said["num_threads"]
+        if each.kind == "OpenBLAS":
+            assert (each.version, each.layer) == (said["version"], said["threading_layer"])
+            assert each.architecture == said["architecture"] == "Haswell"
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.frameworks
+def test_torch_says_what_is_linked_into_it(place: Any) -> None:
+    told = place.run("import torch\ntorch.set_num_threads(1)\n", PYTHONPATH=packages("torch"))
+    found = {path.rpartition("/")[2]: each for path, each in observations.pools(told.lines).items()}
+    torch = found["libtorch_cpu.so"]
+    assert torch.kind in ("MKL", "OpenBLAS")
+    assert (torch.threads, torch.layer) == (1, "OpenMP")
+    assert torch.architecture
     assert told.failures() == []
 
 

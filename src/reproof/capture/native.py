@@ -8,7 +8,7 @@ their packages; those outside get a digest of their own, remembered while their 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,9 +18,11 @@ from reproof.base.files import write_atomic
 from reproof.base.locations import cache_directory
 from reproof.capture.elf import build_id
 from reproof.capture.packages import owners_of
+from reproof.model.observation import Pooled
 from reproof.model.record import NativeLibrary
 
 _MAX_FILE = 64 << 20  # bytes; a larger file outside the environment is named by its build id alone
+_LONGEST = 200  # characters of what a library says of itself
 _MAX_DIGESTED = 256 << 20  # bytes that are digested in all
 
 _Stamp = tuple[int, int, int, int]  # size, mtime, ctime (nanoseconds), inode
@@ -67,6 +69,34 @@ def describe(paths: Iterable[str], env_prefix: Path) -> tuple[NativeLibrary, ...
         )
         result.append(library)
     return tuple(sorted(result, key=lambda library: library.path))
+
+
+def with_pools(
+    libraries: Iterable[NativeLibrary], pools: Mapping[str, Pooled], env_prefix: Path
+) -> tuple[NativeLibrary, ...]:
+    """The libraries, those for linear algebra and threads with what they said of themselves.
+
+    Args:
+        libraries: As :func:`describe` names them, or by their paths.
+        pools: Path, as the kernel maps it, to what was said.
+        env_prefix: As for :func:`describe`.
+    """
+    prefixes = tuple({os.fspath(env_prefix), os.path.realpath(env_prefix)})
+    said = {name: each for path, each in pools.items() for name in (path, _name(path, prefixes))}
+    return tuple(_with_pool(library, said.get(library.path)) for library in libraries)
+
+
+def _with_pool(library: NativeLibrary, said: Pooled | None) -> NativeLibrary:
+    if said is None:
+        return library
+    return msgspec.structs.replace(
+        library,
+        kind=said.kind[:_LONGEST],
+        version=said.version[:_LONGEST] or None,
+        layer=said.layer[:_LONGEST] or None,
+        architecture=said.architecture[:_LONGEST] or None,
+        threads=said.threads or None,
+    )
 
 
 def _identify(paths: Sequence[str]) -> dict[str, _Known]:

@@ -27,6 +27,7 @@ from reproof.model.observation import (
     Failed,
     Observation,
     Opened,
+    Pooled,
     Redirected,
     Seeded,
     Started,
@@ -171,6 +172,16 @@ def _opened(observations: Observations, modes: tuple[str, ...]) -> dict[str, set
 def native_libraries(observations: Observations) -> tuple[str, ...]:
     """Absolute paths of all files that some process had mapped as executable code at its end, sorted."""
     return tuple(sorted({path for line in observations.of(Ended) for path in line.native}))
+
+
+def pools(observations: Observations) -> dict[str, Pooled]:
+    """Path of each library for linear algebra or threads to what it said; with the most threads of any process."""
+    found: dict[str, Pooled] = {}
+    for line in observations.of(Pooled):
+        known = found.get(line.path)
+        if known is None or line.threads > known.threads:
+            found[line.path] = line
+    return found
 
 
 def modules(observations: Observations) -> tuple[str, ...]:

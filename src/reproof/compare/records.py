@@ -75,6 +75,7 @@ def _environment(expected: EnvironmentSection, actual: EnvironmentSection) -> It
     yield from _value("image", _image(expected), _image(actual))
     if expected.native and actual.native:
         yield from _mapping("native library", _builds(expected), _builds(actual))
+        yield from _mapping("", _arithmetic(expected), _arithmetic(actual))
 
 
 def _image(section: EnvironmentSection) -> str | None:
@@ -86,6 +87,15 @@ def _builds(section: EnvironmentSection) -> dict[str, str]:
         library.path: library.build_id or library.digest or f"{library.size} bytes"
         for library in section.native
     }
+
+
+def _arithmetic(section: EnvironmentSection) -> dict[str, str]:
+    """What libraries for linear algebra and threads say of themselves, each by its kind."""
+    found: dict[str, list[str]] = {}
+    for library in section.native:
+        if library.kind is not None:
+            found.setdefault(library.kind, []).append(library.said)
+    return {kind: "; ".join(sorted(said)) for kind, said in found.items()}
 
 
 def _materials(expected: tuple[Artifact, ...], actual: tuple[Artifact, ...]) -> Iterator[Difference]:

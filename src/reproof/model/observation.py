@@ -113,6 +113,21 @@ class Answered(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="
     where: str = ""
 
 
+class Pooled(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="pool"):
+    """A library for linear algebra or threads that the process had loaded said what it is.
+
+    `path` as the kernel maps it; `layer` is what its threads are made with, `architecture` the kind of
+    processor that its kernels are for.
+    """
+
+    path: str
+    kind: str
+    version: str = ""
+    layer: str = ""
+    architecture: str = ""
+    threads: int = 0
+
+
 class Drew(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="drew"):
     """Entropy of the system was drawn at `where`, or a generator that nobody had seeded was used.
 
@@ -337,6 +352,7 @@ AnyObservation = (
     | Seeded
     | Switched
     | Answered
+    | Pooled
     | Drew
     | Draws
     | Failed

@@ -141,6 +141,11 @@ class NativeLibrary(Section, frozen=True, kw_only=True, omit_defaults=True):
         build_id: GNU build id, hexadecimal.
         digest: sha256 where the file is outside the environment.
         package: Owning system package and version, where known.
+        kind: ``OpenBLAS``, ``MKL``, ``BLIS``, or whose OpenMP; None for any other library.
+        version: As such a library says itself.
+        layer: What its threads are made with.
+        architecture: The kind of processor that its kernels are for; last bits of results depend on it.
+        threads: The most that a process of the run had in it.
     """
 
     path: str
@@ -148,6 +153,18 @@ class NativeLibrary(Section, frozen=True, kw_only=True, omit_defaults=True):
     build_id: str | None = None
     digest: str | None = None
     package: str | None = None
+    kind: str | None = None
+    version: str | None = None
+    layer: str | None = None
+    architecture: str | None = None
+    threads: int | None = None
+
+    @property
+    def said(self) -> str:
+        """What it says of itself, for people; empty for a library that says nothing."""
+        parts = (f"{self.kind or ''} {self.version or ''}".strip(), self.layer, self.architecture)
+        count = f"{self.threads} thread{'' if self.threads == 1 else 's'}" if self.threads else None
+        return ", ".join(part for part in (*parts, count) if part)
 
 
 class Lock(Section, frozen=True, kw_only=True, omit_defaults=True):

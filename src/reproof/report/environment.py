@@ -74,10 +74,12 @@ def _libraries(native: tuple[NativeLibrary, ...], paint: Paint) -> Iterator[str]
     if not native:
         return
     yield from ("", paint(f"native libraries loaded: {len(native)}", "bold"))
-    for library in native[:_SHOWN]:
+    # Those that decide the last bits of results come first.
+    for library in sorted(native, key=lambda each: each.kind is None)[:_SHOWN]:
         identity = library.build_id or (library.digest or "")[:16]
         package = f"  ({plain(library.package)})" if library.package else ""
-        yield f"  {plain(library.path)}  {identity}{package}"
+        said = f"  {plain(library.said)}" if library.said else ""
+        yield f"  {plain(library.path)}  {identity}{package}{said}"
 
 
 def render_cyclonedx(identity: str, record: Record) -> str:

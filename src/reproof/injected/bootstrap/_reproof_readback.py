@@ -7,25 +7,9 @@ import sys
 from contextlib import suppress
 
 import _reproof_lines as lines
+import _reproof_pools
 import _reproof_watch as watch
 
-_POOLS = (
-    # part of the file's name, functions for the number of threads, function for the kind of processor
-    (
-        "openblas",
-        (
-            "scipy_openblas_get_num_threads64_",
-            "scipy_openblas_get_num_threads",
-            "openblas_get_num_threads64_",
-            "openblas_get_num_threads",
-        ),
-    ),
-    ("libmkl_rt", ("MKL_Get_Max_Threads",)),
-    ("libblis", ("bli_thread_get_num_threads",)),
-    ("libgomp", ("omp_get_max_threads",)),
-    ("libiomp", ("omp_get_max_threads",)),
-    ("libomp", ("omp_get_max_threads",)),
-)
 _USED = ("numpy", "torch", "sklearn", "scipy", "xgboost", "lightgbm")  # whose libraries have pools of threads
 
 
@@ -132,36 +116,15 @@ def _numpy(_module):
 
 
 def _pools(native):
-    found = {}
+    found, text = {}, ""
     for path in native:
-        name = path.rpartition("/")[2]
-        for part, functions in _POOLS:
-            if part in name:
-                answer = _pool(path, functions)
-                if answer:
-                    found["threads of " + name] = answer
-                break
+        torch = sys.modules.get("torch") if path.endswith("/libtorch_cpu.so") else None
+        answer = _reproof_pools.ask(path) if torch is None else _reproof_pools.of_torch(path, torch)
+        if answer:
+            text += lines.line("pool", answer)
+            core = answer.get("architecture")
+            shown = "%d%s" % (answer["threads"], ", " + core if core else "")
+            found["threads of " + path.rpartition("/")[2]] = shown
+    if text:
+        lines.append(text)
     return found
-
-
-def _pool(path, functions):
-    import ctypes
-    import os
-
-    library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
-    for name in functions:
-        function = getattr(library, name, None)
-        if function is not None:
-            function.restype = ctypes.c_int
-            core = _core(ctypes, library, name)
-            return "%d%s" % (function(), ", " + core if core else "")
-    return ""
-
-
-def _core(ctypes, library, name):
-    """What OpenBLAS takes the processor for: its kernels, and so its last bits, depend on that."""
-    function = getattr(library, name.replace("get_num_threads", "get_corename"), None)
-    if function is None or "openblas" not in name:
-        return ""
-    function.restype = ctypes.c_char_p
-    return (function() or b"").decode("ascii", "replace")
