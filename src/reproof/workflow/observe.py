@@ -307,7 +307,9 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         materials=(*materials, *earlier, *web),
         products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
-        native=describe(loaded),
+        native=native.with_pools(
+            describe(loaded), observations.pools(seen.lines), Path(naming.environment or "/nowhere")
+        ),
         byproducts=describe_byproducts(naming, setup.scratch, setup.store, seen.lines, execution),
         randomness=_randomness(setup, seen.lines),
         variables={
