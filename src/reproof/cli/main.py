@@ -37,6 +37,7 @@ VERBS = {
     "verify": ("verify", "re-create a recorded run in a clean room, compare, give a verdict"),
     "replicate": ("replicate", "run with other seeds, say whether the result stands"),
     "stress": ("stress", "re-run under variations, say what the result depends on"),
+    "explain": ("explain", "find the cause of a difference between two runs, by swapping factors"),
     "diff": ("diff", "say how two records, runs, files or folders differ; runs nothing"),
     "build": ("build", "build wheel and sdist twice, the second time varied, and compare the bytes"),
     "show": ("show", "show a record, or the verdicts on it"),

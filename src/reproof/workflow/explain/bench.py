@@ -1,0 +1,300 @@
+"""The re-runs of one explanation: each mixture once, within a budget, remembered for the next call."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from reproof.base.files import write_atomic
+from reproof.errors import EnvironmentBuildError, MaterialError, ProjectError, ReproofError, UsageError
+from reproof.model.event import Emit, Event
+from reproof.model.explanation import Attempt, Came
+from reproof.workflow.explain.mixing import Mixer
+from reproof.workflow.explain.question import Question
+from reproof.workflow.explain.trials import Facts, Task, Workshop, Yardstick, carry_out_alone
+from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.room import Plan
+
+_TIME = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>s|m|h)")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+#: A mixture (ids of what is B's), and which repetition of it.
+Asked = tuple[frozenset[str], int]
+
+
+class SpentError(Exception):
+    """The budget does not allow another run."""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """How many re-runs may be made, or how long it may take in seconds; None for no bound."""
+
+    runs: int | None = None
+    seconds: float | None = None
+    text: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> Budget:
+        """Read ``--budget``: ``20`` runs, or a time such as ``30m``.
+
+        Raises:
+            UsageError: It is neither, or less than the two controls.
+        """
+        if text is None:
+            return cls()
+        if text.isdigit() and int(text) >= 2:
+            return cls(runs=int(text), text=f"{int(text)} re-runs")
+        match = _TIME.fullmatch(text.strip())
+        if match is None or float(match["number"]) == 0:
+            raise UsageError(
+                f"`{text}` is no budget: a number of re-runs (two controls at least), or a time",
+                hint="pass `--budget 20`, or `--budget 30m`",
+            )
+        return cls(seconds=float(match["number"]) * _SECONDS[match["unit"]], text=text.strip())
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What all re-runs of an explanation share.
+
+    Attributes:
+        plan: What rooms are made from.
+        memory: Folder that remembers what came of re-runs.
+        budget: What is allowed.
+        hands: Who does the work.
+    """
+
+    plan: Plan
+    memory: Path
+    budget: Budget
+    hands: Hands
+
+
+class Bench:
+    """Makes re-runs of mixtures, and says whose result each has.
+
+    Attributes:
+        mixer: Makes the mixtures.
+        question: Judges what came of them.
+        yardstick: What results are compared to.
+        attempts: All that was asked, in order.
+    """
+
+    def __init__(
+        self, mixer: Mixer, frame: Frame, yardstick: Yardstick, stack: ExitStack, emit: Emit
+    ) -> None:
+        self.mixer = mixer
+        self.yardstick = yardstick
+        self.question = Question(a=yardstick.a, b=yardstick.b)
+        self._frame = frame
+        self._emit = emit
+        self._workshop = Workshop(stack, emit)
+        self._started = time.monotonic()
+        self._known: dict[Asked, Facts] = {}
+        self._remembered = _Memory(frame.memory)
+        self._made = 0
+        self._order: list[tuple[Asked, Facts, bool]] = []
+
+    @property
+    def runs(self) -> int:
+        """Re-runs that the answer rests on."""
+        return len(self._order)
+
+    @property
+    def remembered(self) -> int:
+        """Those of them that an earlier call had made."""
+        return sum(old for _, _, old in self._order)
+
+    @property
+    def width(self) -> int:
+        """How many may go on at the same time."""
+        return self._frame.hands.count
+
+    @property
+    def budget(self) -> Budget:
+        """What is allowed."""
+        return self._frame.budget
+
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """Under what the answer holds: name and value."""
+        levels = sorted({facts.isolation for _, facts, _ in self._order if facts.isolation})
+        found = [("isolation", ", ".join(levels))] if levels else []
+        return (
+            *found,
+            ("environment", "the one that is cached for each lock, checked by the state of its files"),
+            ("controls", "A and B made again as recorded, before anything was swapped"),
+        )
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """What was tried, and what came of it."""
+        return tuple(self._attempt(asked, facts, old) for asked, facts, old in self._order)
+
+    def use(self, question: Question, yardstick: Yardstick | None = None) -> None:
+        """Ask this from now on; with another yardstick, what was made before is only remembered as made."""
+        self.question = question
+        if yardstick is not None:
+            self.yardstick = yardstick
+            self._known.clear()
+
+    def came(self, swapped: AbstractSet[str], again: int = 0) -> Came:
+        """Whose result a mixture has.
+
+        Raises:
+            SpentError: The budget does not allow another run.
+        """
+        return self.question.came(self.facts(swapped, again))
+
+    def known(self, swapped: AbstractSet[str]) -> Came | None:
+        """Whose result a mixture has; None where it was never made."""
+        found = self._known.get((frozenset(swapped), 0))
+        return None if found is None else self.question.came(found)
+
+    def facts(self, swapped: AbstractSet[str], again: int = 0, keep: Path | None = None) -> Facts:
+        """What came of a mixture; asked twice, run once."""
+        self.ask([(frozenset(swapped), again)], keep)
+        return self._known[frozenset(swapped), again]
+
+    def ask(self, wanted: Sequence[Asked], keep: Path | None = None) -> None:
+        """See that these are known, made at the same time where that is allowed.
+
+        Raises:
+            SpentError: The budget does not allow all of them.
+        """
+        missing = [asked for asked in dict.fromkeys(wanted) if asked not in self._known]
+        for asked in list(missing):
+            found = self._remembered.get(self._key(asked))
+            if found is not None:
+                self._note(asked, found, old=True)
+                missing.remove(asked)
+        if not missing:
+            return
+        if len(missing) > 1 and (self.width > 1 or self._frame.hands.cluster is not None):
+            self._make_at_once(missing, keep)
+            return
+        for asked in missing:
+            self._make(asked, keep)
+
+    def _make(self, asked: Asked, keep: Path | None) -> None:
+        self._spend(1)
+        what = self.name(asked[0])
+        self._emit(Event(kind="start", subject="swap", message=f"swapping {what}", done=self._made))
+        task = self._task(asked, keep)
+        facts = task if isinstance(task, Facts) else self._workshop.carry_out(task)
+        self._keep(asked, facts)
+        self._emit(Event(kind="finish", subject="swap", message=f"{what}: {self.question.say(facts)}"))
+
+    def _make_at_once(self, missing: Sequence[Asked], keep: Path | None) -> None:
+        self._spend(len(missing))
+        tasks: dict[str, Task] = {}
+        by_name: dict[str, Asked] = {}
+        for number, asked in enumerate(missing, 1):
+            task = self._task(asked, keep)
+            if isinstance(task, Facts):
+                self._keep(asked, task)
+                continue
+            name = f"swap {number}: {self.name(asked[0])}"
+            tasks[name], by_name[name] = task, asked
+        failed: list[ReproofError] = []
+
+        def told(name: str, result: Facts | ReproofError) -> None:
+            if isinstance(result, ReproofError):
+                failed.append(result)
+            else:
+                self._keep(by_name[name], result)
+
+        batch = Batch(tasks=tasks, work=carry_out_alone, told=told, title="re-running with factors swapped")
+        carry_out(batch, self._frame.hands, self._emit)
+        if failed:
+            raise failed[0]
+
+    def _task(self, asked: Asked, keep: Path | None) -> Task | Facts:
+        try:
+            mixed = self.mixer.mix(asked[0])
+        except (ProjectError, MaterialError, EnvironmentBuildError) as error:
+            return Facts(problem=error.message)
+        return Task(plan=self._frame.plan, mixed=mixed, yardstick=self.yardstick, keep=keep)
+
+    def _spend(self, count: int) -> None:
+        budget = self._frame.budget
+        if budget.runs is not None and self._made + count > budget.runs:
+            raise SpentError
+        if budget.seconds is not None and time.monotonic() - self._started > budget.seconds:
+            raise SpentError
+        self._made += count
+
+    def _keep(self, asked: Asked, facts: Facts) -> None:
+        self._note(asked, facts, old=False)
+        self._remembered.put(self._key(asked), facts)
+
+    def _note(self, asked: Asked, facts: Facts, *, old: bool) -> None:
+        self._known[asked] = facts
+        self._order.append((asked, facts, old))
+
+    def _key(self, asked: Asked) -> str:
+        return "\n".join(
+            [repr((self.yardstick.a.nonce, self.yardstick.b.nonce, asked[1])), *sorted(asked[0])]
+        )
+
+    def name(self, swapped: AbstractSet[str]) -> str:
+        """A mixture, for people."""
+        if not swapped:
+            return "nothing"
+        if swapped == self.mixer.swappable:
+            return "everything"
+        return name_units(self.mixer, swapped)
+
+    def _attempt(self, asked: Asked, facts: Facts, old: bool) -> Attempt:
+        return Attempt(
+            swapped=self.name(asked[0]),
+            came=self.question.came(facts),
+            summary=self.question.say(facts),
+            seconds=facts.seconds,
+            again=asked[1],
+            remembered=old,
+        )
+
+
+def name_units(mixer: Mixer, swapped: Iterable[str]) -> str:
+    """What is swapped, by its units: ``numpy, 3 of 12 parts of train.py``."""
+    wanted = set(swapped)
+    units: dict[str, list[str]] = {}
+    names = {}
+    for atom in mixer.atoms:
+        units.setdefault(atom.unit, []).append(atom.id)
+        names[atom.unit] = atom.name
+    parts = []
+    for unit, members in units.items():
+        count = len(wanted.intersection(members))
+        if count == len(members):
+            parts.append(names[unit])
+        elif count:
+            parts.append(f"{count} of {len(members)} parts of {names[unit]}")
+    shown = parts if len(parts) <= 4 else [*parts[:3], f"{len(parts) - 3} more"]
+    return ", ".join(shown)
+
+
+class _Memory:
+    """What came of re-runs, in one file of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._place = folder / "runs.json"
+        try:
+            self._known = msgspec.json.decode(self._place.read_bytes(), type=dict[str, Facts])
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            self._known = {}
+
+    def get(self, key: str) -> Facts | None:
+        return self._known.get(key)
+
+    def put(self, key: str, facts: Facts) -> None:
+        self._known[key] = facts
+        try:
+            write_atomic(self._place, msgspec.json.encode(self._known), durable=False)
+        except OSError:
+            pass  # making it again costs time, not truth

@@ -1,0 +1,255 @@
+"""From the two controls to a proof: which groups, which factors within them, and both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from reproof.model.explanation import Came, Factor
+from reproof.workflow.explain.atoms import GROUPS, Atom, as_factors, likelihood
+from reproof.workflow.explain.bench import Bench
+from reproof.workflow.explain.search import change_points, smallest
+
+_CHAIN = "commit:"
+
+#: What a mixture came out as, for people.
+_WORDS = {
+    "A": "gives the result of A",
+    "B": "reproduces B",
+    "other": "gives a third result",
+    "unresolved": "does not run",
+}
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What was shown.
+
+    Attributes:
+        causes: The smallest set of factors; empty where nothing is proven.
+        narrowed: What is left in question, where nothing is proven.
+        evidence: What was shown, a line each.
+        reason: Why nothing is proven.
+    """
+
+    causes: tuple[Factor, ...] = ()
+    narrowed: tuple[Atom, ...] = ()
+    evidence: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the cause: all that has to be swapped for it, in either direction.
+
+    Along a history these are more than the commits that are guilty: all up to the last of them, and all from
+    the first of them on.
+
+    Attributes:
+        guilty: Ids of what is guilty.
+        taken: Ids that are B's where A is turned into B.
+        given: Ids that are A's where B is turned back into A.
+    """
+
+    guilty: frozenset[str]
+    taken: frozenset[str]
+    given: frozenset[str]
+
+
+class Prover:
+    """Searches for the cause with the re-runs of a bench, where A and B are known to come out as they did.
+
+    Attributes:
+        narrowed: The smallest mixture so far that has the result of B.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._every = bench.mixer.swappable
+        self._atoms = sorted((each for each in bench.mixer.atoms if each.obstacle is None), key=likelihood)
+        self.narrowed: frozenset[str] = self._every
+
+    def prove(self) -> Proof:
+        """Find the cause, and show it in both directions and once more.
+
+        Raises:
+            SpentError: The budget was spent; `narrowed` is what is left in question.
+        """
+        causes = [self._within(group, chosen) for group, chosen in self._groups()]
+        causes = self._restoring(self._confirmed(causes))
+        taken = _union(each.taken for each in causes)
+        self._bench.ask([(taken, 0), (taken, 1), (self._without(causes), 0)])
+        guilty = _union(each.guilty for each in causes)
+        factors = self._factors(guilty)
+        forth = [self._bench.came(taken, again) for again in (0, 1)]
+        back = self._bench.came(self._without(causes))
+        if forth != ["B", "B"] or back != "A":
+            return self._unproven(factors, forth, back)
+        return Proof(causes=factors, evidence=tuple(self._evidence(causes, factors)))
+
+    def _groups(self) -> list[tuple[str, frozenset[str]]]:
+        """The smallest set of groups that turns A into B, each with what of the others it is to be seen with."""
+        members = {
+            group: frozenset(each.id for each in self._atoms if each.group == group)
+            for group in GROUPS
+            if any(each.group == group for each in self._atoms)
+        }
+        found = smallest(
+            tuple(members),
+            lambda tries: self._hold([_of(members, each) for each in tries]),
+            self._bench.width,
+        )
+        self.narrowed = _of(members, found)
+        return [(group, _of(members, [each for each in found if each != group])) for group in found]
+
+    def _within(self, group: str, others: frozenset[str]) -> Cause:
+        """The smallest part of a group that does what the whole group does, with the others there."""
+        atoms = [each for each in self._atoms if each.group == group]
+        if atoms[0].id.startswith(_CHAIN):
+            return self._along(sorted(each.id for each in atoms), others)
+        units: dict[str, frozenset[str]] = {}
+        for each in atoms:
+            units[each.unit] = units.get(each.unit, frozenset()) | {each.id}
+        chosen = smallest(
+            tuple(units),
+            lambda tries: self._hold([_of(units, each) | others for each in tries]),
+            self._bench.width,
+        )
+        self.narrowed = self.narrowed & (_of(units, chosen) | others)
+        ids = sorted(_of(units, chosen))
+        found = frozenset(
+            smallest(
+                ids, lambda tries: self._hold([frozenset(each) | others for each in tries]), self._bench.width
+            )
+        )
+        self.narrowed = self.narrowed & (found | others)
+        return Cause(guilty=found, taken=found, given=found)
+
+    def _along(self, commits: Sequence[str], others: frozenset[str]) -> Cause:
+        """The commits at which the result changes, by bisection."""
+
+        def label(count: int) -> str:
+            return self._bench.question.label(self._bench.facts(others.union(commits[:count])))
+
+        points = change_points(len(commits), label)
+        first, last = points[0], points[-1]
+        self.narrowed = self.narrowed - set(commits[last:])
+        return Cause(
+            guilty=frozenset(commits[point - 1] for point in points),
+            taken=frozenset(commits[:last]),
+            given=frozenset(commits[first - 1 :]),
+        )
+
+    def _confirmed(self, causes: list[Cause]) -> list[Cause]:
+        """The same, where all of them together still turn A into B; else what is known to."""
+        taken = _union(each.taken for each in causes)
+        if len(causes) < 2 or self._bench.came(taken) == "B":
+            self.narrowed = taken
+            return causes
+        whole = self.narrowed
+        return [Cause(guilty=whole, taken=whole, given=whole)]
+
+    def _restoring(self, causes: list[Cause]) -> list[Cause]:
+        """The causes, and what else has to be swapped back until A is restored."""
+        if self._bench.came(self._without(causes)) == "A":
+            return causes
+        known = _union(each.given for each in causes)
+        units: dict[str, frozenset[str]] = {}
+        for atom in self._atoms:
+            if atom.id not in known:
+                unit = _CHAIN if atom.id.startswith(_CHAIN) else atom.id
+                units[unit] = units.get(unit, frozenset()) | {atom.id}
+        if not units:
+            return causes
+
+        def restored(tries: Sequence[Sequence[str]]) -> list[bool]:
+            wanted = [self._every - known - _of(units, each) for each in tries]
+            self._bench.ask([(each, 0) for each in wanted])
+            return [self._bench.came(each) == "A" for each in wanted]
+
+        more = _of(units, smallest(tuple(units), restored, self._bench.width))
+        return [*causes, Cause(guilty=more, taken=more, given=more)]
+
+    def _hold(self, mixtures: Sequence[AbstractSet[str]]) -> list[bool]:
+        self._bench.ask([(frozenset(each), 0) for each in mixtures])
+        answers = [self._bench.came(each) == "B" for each in mixtures]
+        for mixture, answer in zip(mixtures, answers, strict=True):
+            if answer and len(mixture) < len(self.narrowed):
+                self.narrowed = frozenset(mixture)
+        return answers
+
+    def _without(self, causes: Sequence[Cause]) -> frozenset[str]:
+        return self._every - _union(each.given for each in causes)
+
+    def _factors(self, guilty: AbstractSet[str]) -> tuple[Factor, ...]:
+        return as_factors([each for each in self._atoms if each.id in guilty])
+
+    def _unproven(self, factors: Sequence[Factor], forth: Sequence[Came], back: Came) -> Proof:
+        names = " and ".join(name_factor(each) for each in factors)
+        lines = [f"swapping {names} {_WORDS[came]} (run {number})" for number, came in enumerate(forth, 1)]
+        lines.append(f"swapping {'it' if len(factors) == 1 else 'them'} back {_WORDS[back]}")
+        reason = "what was found does not hold when it is repeated: the run may vary by itself"
+        guilty = {(each.kind, each.name) for each in factors}
+        narrowed = tuple(each for each in self._atoms if (each.kind, each.name) in guilty)
+        return Proof(narrowed=narrowed, evidence=tuple(lines), reason=reason)
+
+    def _evidence(self, causes: Sequence[Cause], factors: Sequence[Factor]) -> list[str]:
+        taken = _union(each.taken for each in causes)
+        exact = self._bench.question.metric is None and self._bench.question.is_exact(
+            self._bench.facts(taken), "B"
+        )
+        names = " and ".join(name_factor(each) for each in factors)
+        alone, pronoun = ("alone ", "it") if len(factors) == 1 else ("together ", "them")
+        how = "reproduces B bit for bit" if exact else "reproduces B"
+        if self._bench.question.metric is not None:
+            how = f"makes {self._bench.question.metric} as bad as in B"
+        lines = [f"swapping {names} {alone}{how} (2 of 2 runs); swapping {pronoun} back restores A"]
+        if all(each.startswith(_CHAIN) for each in _union(cause.guilty for cause in causes)):
+            lines = [_along_history(factors, how)]
+        elif len(factors) > 1:
+            lines += self._each_alone(_union(each.guilty for each in causes))
+        return lines
+
+    def _each_alone(self, guilty: frozenset[str]) -> list[str]:
+        """What each factor of a set does by itself, as far as that was tried on the way."""
+        lines = []
+        for factor in self._factors(guilty):
+            ids = frozenset(
+                each.id
+                for each in self._atoms
+                if each.id in guilty and (each.kind, each.name) == (factor.kind, factor.name)
+            )
+            if len(ids) < len(guilty):
+                came = self._bench.known(ids)
+                if came is not None:
+                    lines.append(f"{name_factor(factor)} alone {_WORDS[came]}")
+        return lines
+
+
+def _along_history(factors: Sequence[Factor], how: str) -> str:
+    names = " and ".join(name_factor(each) for each in factors)
+    if len(factors) == 1:
+        return f"at {names} the result changes: the code up to it {how} (2 of 2 runs); the code before restores A"
+    return (
+        f"at {names} the result changes: the code up to the last {how} (2 of 2 runs); the code before the first "
+        "restores A"
+    )
+
+
+def name_factor(factor: Factor) -> str:
+    """A factor and how it differs, for people: ``numpy 2.3.5 -> 2.4.6``."""
+    if factor.kind == "code" and factor.name.startswith("commit "):
+        return f"`{factor.name}`"
+    place = f" at `{factor.where}`" if factor.where else ""
+    if factor.kind in ("code", "data"):
+        return f"`{factor.name}`{place}"
+    sides = [("absent" if side is None else side) for side in (factor.before, factor.after)]
+    return f"`{factor.name} {sides[0]} -> {sides[1]}`"
+
+
+def _of(groups: dict[str, frozenset[str]], chosen: Sequence[str]) -> frozenset[str]:
+    return _union(groups[each] for each in chosen)
+
+
+def _union(sets: Iterable[AbstractSet[str]]) -> frozenset[str]:
+    return frozenset().union(*sets)
