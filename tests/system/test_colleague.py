@@ -120,7 +120,7 @@ def test_a_run_that_reproof_did_not_record_is_named(colleague: Project) -> None:
     said = colleague.shell('python -c "import mlflow; print(mlflow.start_run().info.run_id)"')
     wanted = re.findall(r"[0-9a-f]{32}", said.out)[0]
     failed = colleague.reproof("verify", wanted, expect=2)
-    assert "has no record: it was not made by `reproof run`" in failed.err
+    assert f"the code of run `{wanted}` is not known: it has no Git commit" in failed.err
 
 
 def test_an_unknown_run_is_an_error(colleague: Project) -> None:

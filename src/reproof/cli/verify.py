@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("verify", short_help="re-create and compare")
 @click.argument("run", default="last")
+@click.argument("words", nargs=-1, metavar="[-- COMMAND...]")
 @policy
 @click.option(
     "--repeat",
@@ -33,8 +34,27 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--code",
-    metavar="REV",
-    help="the recorded run with the code of another commit: does that alter the result? kept nowhere",
+    metavar="REV|PATH",
+    help="the recorded run with the code of another commit: does that alter the result? kept nowhere. "
+    "Of a run that reproof did not record: a clone that has its commit",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="[NAME=]PATH",
+    help="the recorded run with other data: a file, or a folder with files of the same names; repeatable. "
+    "Of a run that reproof did not record: the data that neither Git nor DVC has",
+)
+@click.option(
+    "--env",
+    metavar="LOCK|PROJECT",
+    help="the recorded run with other packages: of a lock or requirements file, or a project's folder",
+)
+@click.option(
+    "-e",
+    "--entry-point",
+    metavar="NAME",
+    help="of a run that reproof did not record: what was run, as `train.py`",
 )
 @click.option(
     "--against",
@@ -71,12 +91,22 @@ if TYPE_CHECKING:
 @click.option("--no-log", is_flag=True, help="do not write the verdict to the MLflow run")
 @output()
 @shared
-def command(run: str, *, terminal: Terminal, output_format: str, output: Path | None, **options: Any) -> int:
+def command(
+    run: str,
+    words: tuple[str, ...],
+    *,
+    terminal: Terminal,
+    output_format: str,
+    output: Path | None,
+    **options: Any,
+) -> int:
     """Re-create RUN from its record alone, compare every result, and say whether it came out the same.
 
     RUN is an MLflow run id, a record id, a unique prefix of either, `last`, a record file, or a bundle of
     `reproof export`. A run of
-    another machine is found on the MLflow server; its code is cloned aside.
+    another machine is found on the MLflow server; its code is cloned aside. A run of MLflow that reproof did not
+    record is put together from its Git commit and what MLflow has of it; every assumption is stated, and where
+    MLflow does not know how it was called, COMMAND does.
     """
     from reproof.cli.console import write_document
     from reproof.report import render_verdict
@@ -89,7 +119,7 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
         verdict, record = _verify_claim(terminal, against, {**options, **place})
         write_document(render_verdict(verdict, record, output_format, **terminal.look(output)), output)
         return exit_status_of(verdict)
-    chosen = VerifyOptions(stores=stores, log=not options.pop("no_log"), **options)
+    chosen = VerifyOptions(stores=stores, log=not options.pop("no_log"), command=words, **options)
     with terminal.console() as console:
         if run.endswith(".zip"):
             from reproof.workflow.bundle import verify_bundle
@@ -106,7 +136,9 @@ def _verify_claim(terminal: Terminal, lock: str, options: dict[str, Any]) -> tup
     from reproof.workflow.pipeline.against import AgainstOptions, verify_against
 
     taken = {name: options[name] for name in AgainstOptions.__struct_fields__ if name in options}
-    given = {name for name, value in options.items() if value not in (None, False, 1) and name not in taken}
+    given = {
+        name for name, value in options.items() if value not in (None, False, 1, ()) and name not in taken
+    }
     if refused := given - {"no_log", "trust"}:
         name = min(refused).replace("_", "-")
         raise UsageError(f"`--{name}` needs a record, and `--against` has none")

@@ -26,6 +26,8 @@ from reproof.model.randomness import RandomnessSection
 from reproof.model.recipe import Recipe
 from reproof.model.record import Omission, Record, RunIsolation, Tool
 from reproof.project.environment_files import EnvironmentSource, find_environment
+from reproof.project.mlproject import MLProject
+from reproof.project.settings import EnvironmentSettings
 from reproof.workflow.imaged import (
     asked_by,
     build_image,
@@ -100,7 +102,7 @@ def begin(options: RunOptions, prepared: Prepared, scratch: Path, emit: Emit) ->
     packages = {item.name for item in provision.section.distributions}
     has_mlflow = provision.contained is None and bool(packages & {"mlflow", "mlflow-skinny"})
     tracker = tracker.with_installation(provision.environment.python, has_mlflow=has_mlflow)
-    draft = _draft(prepared, provision)
+    draft = draft_of(prepared, provision)
     setup = _setup(options, prepared, provision, tracker, scratch)
     setup, isolation = _kept_apart(options.isolation, setup, prepared, provision, tracker)
     added = profile_variables(prepared.profile, setup.recipe.env, gpu=bool(draft.hardware.gpus))
@@ -177,8 +179,17 @@ def _provide_image(options: RunOptions, prepared: Prepared, emit: Emit) -> Provi
 
 
 def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
-    """What the project's files ask for, in the terms of the environment layer."""
-    found = find_environment(prepared.folder, prepared.mlproject)
+    return wanted_by(prepared.folder, prepared.mlproject, prepared.settings.environment, emit)
+
+
+def wanted_by(folder: Path, mlproject: MLProject | None, settings: EnvironmentSettings, emit: Emit) -> Wanted:
+    """What the files of a project ask for, in the terms of the environment layer.
+
+    Raises:
+        ProjectError: A file is missing or wrong.
+        EnvironmentBuildError: They ask for a container image.
+    """
+    found = find_environment(folder, mlproject)
     for note in found.notes:
         emit(Event(kind="note", subject="environment", message=note))
     if found.kind == "docker_env":
@@ -186,13 +197,12 @@ def _wanted(prepared: Prepared, emit: Emit) -> Wanted:
             f"`{found.source}` asks for a Docker image, and names no packages",
             hint="run it without `--env-manager uv`",
         )
-    settings = prepared.settings.environment
     python = settings.python or found.python
     if found.lock_kind is None and found.kind == "none" and python is None:
         return Wanted(source=None)
     source = LockSource(
         kind=found.lock_kind or "requirements",
-        folder=prepared.folder,
+        folder=folder,
         file=_file_of(found) or "MLproject",
         lines=found.lines if found.lock_kind is not None else ("# no packages",),
         build_lines=found.build_lines,
@@ -210,7 +220,7 @@ def _file_of(found: EnvironmentSource) -> str | None:
     return name if named else found.source
 
 
-def _draft(prepared: Prepared, provision: Provision) -> Record:
+def draft_of(prepared: Prepared, provision: Provision) -> Record:
     """The record as far as it is known before the start."""
     machine, omissions = hardware.capture()
     return Record(

@@ -19,12 +19,13 @@ from reproof.workflow.concealed import require_nothing_concealed
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import Place, place_of
 from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
-from reproof.workflow.remote_runs import find_anywhere
+from reproof.workflow.remote_runs import UnrecordedError, find_anywhere
 from reproof.workflow.replaced import with_other_code
 from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
 from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import is_own
+from reproof.workflow.unrecorded import verify_unrecorded
 from reproof.workflow.verdict_log import log_verdict
 from reproof.workflow.verdicts import exit_status_of, make_policy
 from reproof.workflow.verify_options import VerifyOptions
@@ -48,12 +49,16 @@ def verify(
 
     Raises:
         RecordError: There is no such record, or it cannot be trusted.
+        MissingError: Of a run that reproof did not record: something is nowhere to be had.
         MaterialError: An input is missing or not what was recorded.
         EnvironmentBuildError: The environment cannot be made.
         ExecutionError: The isolation cannot be had.
     """
     chosen = options or VerifyOptions()
-    found = find_anywhere(str(reference), chosen.tracking_uri, emit)
+    try:
+        found = find_anywhere(str(reference), chosen.tracking_uri, emit)
+    except UnrecordedError as unrecorded:
+        return verify_unrecorded(unrecorded, chosen, emit)
     place = place_of(found)
     if chosen.stage is not None:
         found = stage_record(found, chosen.stage, place)
@@ -89,6 +94,12 @@ def verify(
 
 def _replaced(found: Found, place: Place, options: VerifyOptions) -> tuple[Found, tuple[str, ...]]:
     """What is to be re-created, and what of it is not as recorded, by the user's own wish."""
+    if options.command or options.entry_point:
+        raise UsageError(
+            "the record says what was run",
+            details=[("command", found.record.project.command)],
+            hint="a command and `--entry-point` are for runs that reproof did not record",
+        )
     if options.code is None:
         return found, ()
     if found.record.pipeline is not None:

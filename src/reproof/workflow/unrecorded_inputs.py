@@ -1,0 +1,302 @@
+"""What a run that reproof did not record ran in and on: packages and data, from its commit or from what is supplied."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from reproof.base.digesting import digest_file
+from reproof.environment.values import LockKind, LockSource
+from reproof.errors import (
+    MaterialError,
+    MissingError,
+    ProjectError,
+    StoreError,
+    UsageError,
+)
+from reproof.model.artifact import Artifact
+from reproof.model.dvc import DvcEntry
+from reproof.model.event import Emit
+from reproof.model.verdict import Condition
+from reproof.project.dvc import read_config, tracked
+from reproof.project.mlproject import MLProject, read_mlproject
+from reproof.project.settings import EnvironmentSettings
+from reproof.store.directory import DirectoryStore
+from reproof.store.dvc_cache import DvcSources, restore
+from reproof.workflow.begin import wanted_by
+from reproof.workflow.provision import Wanted
+
+_LOCKED = ("uv.lock", "pylock.toml")
+#: Lines that say that a file is not there, and what in them may be its name.
+_ABSENT = re.compile(r"No such file|FileNotFoundError|does not exist|[Nn]ot found|[Ff]ailed to open")
+_QUOTED = re.compile(r"['\"`]([^'\"`\n]*[/.][^'\"`\n]*)['\"`]|\s(/?[\w.-]+/[\w./-]+)")
+
+
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs that are laid into the room.
+
+    Attributes:
+        materials: By name below the top of the repository.
+        entries: What DVC names, by path, restored or not.
+        lost: Paths that DVC names and that could not be restored, with the reason.
+        assumed: What the verdict says of them.
+    """
+
+    materials: tuple[Artifact, ...] = ()
+    entries: dict[str, DvcEntry] = {}
+    lost: dict[str, str] = {}
+    assumed: tuple[Condition, ...] = ()
+
+
+class Supplies:
+    """Places that the user named with ``--data``.
+
+    Args:
+        words: ``PATH``, or ``NAME=PATH`` with the name of an input below the top of the repository.
+
+    Raises:
+        UsageError: A place is not there.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.named: dict[str, Path] = {}
+        self.places: list[Path] = []
+        for word in words:
+            name, equals, place = word.partition("=")
+            path = Path(place if equals and not Path(word).exists() else word).absolute()
+            if not path.exists():
+                raise UsageError(f"there is no `{path}` to take data from", hint="pass `--data PATH`")
+            if equals and not Path(word).exists():
+                self.named[os.path.normpath(name)] = path
+            else:
+                self.places.append(path)
+
+    def find(self, name: str) -> Path | None:
+        """Where the input `name` is: the place with this name, else the one that ends like it."""
+        for known, place in self.named.items():
+            if name == known:
+                return place
+            if name.startswith(f"{known}/") and (place / name[len(known) + 1 :]).exists():
+                return place / name[len(known) + 1 :]
+        parts = PurePosixPath(name).parts
+        for place in self.places:
+            if place.is_file():
+                if place.name == parts[-1]:
+                    return place
+                continue
+            for start in range(len(parts)):
+                found = place.joinpath(*parts[start:])
+                if found.exists():
+                    return found
+        return None
+
+
+def wanted_packages(
+    folder: Path, mlproject: MLProject | None, settings: EnvironmentSettings, as_of: str, emit: Emit
+) -> tuple[Wanted, tuple[Condition, ...]]:
+    """What the commit's files say of the environment; what is not exact is resolved as of the run's start.
+
+    Raises:
+        MissingError: They say nothing, and no environment is active.
+        ProjectError: A file is missing or wrong.
+    """
+    wanted = wanted_by(folder, mlproject, settings, emit)
+    source = wanted.source
+    if source is None or source.lines == ("# no packages",):
+        active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+        if not active:
+            raise MissingError(
+                "environment",
+                "the packages of the run are not known: its commit has no lock, requirements or pyproject.toml",
+                details=[
+                    ("searched", "uv.lock, pylock.toml, requirements.txt, pyproject.toml, python_env.yaml")
+                ],
+                hint="pass `--env requirements.txt`, or activate the environment that the run had",
+            )
+        note = "the commit names no packages; which ones the run had is not known"
+        return Wanted(source=None), (Condition("assumed environment", "the active one", note),)
+    return dated(wanted, as_of)
+
+
+def packages_of(path: Path, as_of: str, emit: Emit) -> Wanted:
+    """The environment that ``--env`` names: a lock or requirements file, or the folder of a project.
+
+    Raises:
+        UsageError: There is no such file, or it names no packages.
+    """
+    from reproof.project.environment_files import find_environment
+
+    if not path.exists():
+        raise UsageError(
+            f"there is no `{path}` to take an environment from", hint="pass `--env requirements.txt`"
+        )
+    if path.is_dir() or path.name in (*_LOCKED, "pyproject.toml"):
+        folder = path if path.is_dir() else path.parent
+        mlproject = read_mlproject(folder) if path.is_dir() else None
+        wanted = wanted_by(folder, mlproject, EnvironmentSettings(), emit)
+        if path.is_file() and wanted.source is not None and wanted.source.file != path.name:
+            source = LockSource(kind=_kind(path.name), folder=folder, file=path.name)
+            wanted = msgspec.structs.replace(wanted, source=source)
+    elif path.suffix in (".yaml", ".yml"):
+        conda = "conda" in path.name
+        project = MLProject(conda_env=path.name) if conda else MLProject(python_env=path.name)
+        wanted = wanted_by(path.parent, project, EnvironmentSettings(), emit)
+    else:
+        found = find_environment(path.parent, MLProject(python_env={"dependencies": [f"-r {path.name}"]}))
+        source = LockSource(kind=found.lock_kind or "requirements", folder=path.parent, file=path.name)
+        wanted = Wanted(source=source)
+    if wanted.source is None:
+        raise UsageError(
+            f"`{path}` names no packages", hint="pass `--env PATH`, PATH being a lock or requirements file"
+        )
+    return dated(wanted, as_of)[0] if as_of else wanted
+
+
+def _kind(name: str) -> LockKind:
+    return "uv.lock" if name == "uv.lock" else "pylock.toml" if name == "pylock.toml" else "pyproject"
+
+
+def dated(wanted: Wanted, as_of: str) -> tuple[Wanted, tuple[Condition, ...]]:
+    """The same as of a date, and what the verdict says of that."""
+    assert wanted.source is not None
+    source = msgspec.structs.replace(wanted.source, as_of=as_of or None)
+    if source.kind in _LOCKED:
+        lines = (
+            Condition(
+                "assumed packages", f"those of `{source.file}`", "whether the run had them is not known"
+            ),
+        )
+    else:
+        note = f"what `{source.file}` does not pin, as it was when the run started"
+        lines = (Condition("assumed packages", f"as of {as_of or 'today'}", note),)
+    return msgspec.structs.replace(wanted, source=source), lines
+
+
+def python_of(products: Iterable[Artifact], store: DirectoryStore) -> tuple[str, str] | None:
+    """The Python that a logged model names, and the file that says so."""
+    for product in products:
+        if not product.name.endswith("/MLmodel") or product.digest is None:
+            continue
+        text = store.get_bytes(product.digest).decode("utf-8", "replace")
+        found = re.search(r"^\s*python_version:\s*['\"]?(\d+\.\d+(?:\.\d+)?)['\"]?\s*$", text, re.MULTILINE)
+        if found:
+            return found[1], product.name
+    return None
+
+
+def tracked_data(aside: Path, top: Path, caches: tuple[str, ...], emit: Emit, *, offline: bool) -> Data:
+    """What DVC names in the commit, restored into a clone from the caches and remotes of its repository.
+
+    Args:
+        aside: Top of the clone.
+        top: Top of the repository, whose DVC cache is looked into.
+        caches: Further caches.
+        emit: Told about the work.
+        offline: Ask no remote.
+    """
+    materials: list[Artifact] = []
+    lost: dict[str, str] = {}
+    entries = {entry.path: entry for entry in tracked(aside)}
+    for entry in entries.values():
+        if (aside / entry.path).exists():
+            continue
+        config = read_config(top / entry.root)
+        sources = DvcSources(
+            caches=(Path(config.cache), *map(Path, caches)), remotes=config.remotes, offline=offline
+        )
+        try:
+            (aside / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            restored = restore(entry, aside, sources, emit)
+        except (MaterialError, StoreError, ProjectError) as error:
+            lost[entry.path] = error.message
+            continue
+        materials += restored.members or (restored.artifact,)
+    lines = []
+    if entries:
+        note = f"{len(entries) - len(lost)} of {len(entries)} restored by digest"
+        lines.append(Condition("assumed data", "what the commit's DVC files name", note))
+    return Data(materials=tuple(materials), entries=entries, lost=lost, assumed=tuple(lines))
+
+
+def put_in(
+    name: str, place: Path, store: DirectoryStore, known: dict[str, DvcEntry]
+) -> tuple[tuple[Artifact, ...], Condition]:
+    """Keep a file or folder that the user supplied as the input `name`.
+
+    Args:
+        name: Below the top of the repository.
+        place: Where it is.
+        store: Receives the content.
+        known: What DVC names.
+    """
+    if name.startswith("/"):  # read where it is: no room has such a place
+        artifact = Artifact(
+            name=name, digests=digest_file(place), size=place.stat().st_size, origin="external"
+        )
+        note = "in its place; whether it is what the run read is not known"
+        return (artifact,), Condition("assumed data", f"`{name}`", note)
+    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    artifacts = []
+    for path in files:
+        digest = store.put(path)
+        inner = name if place.is_file() else f"{name}/{path.relative_to(place).as_posix()}"
+        artifacts.append(
+            Artifact(
+                name=inner,
+                digests={digest.algorithm: digest.value},
+                size=path.stat().st_size,
+                origin="external",
+                kept=True,
+            )
+        )
+    return tuple(artifacts), Condition("assumed data", f"`{name}`", _told(name, place, known))
+
+
+def _told(name: str, place: Path, known: dict[str, DvcEntry]) -> str:
+    entry = known.get(name)
+    if entry is None or not place.is_file():
+        return f"from `{place}`: neither Git nor DVC has it, so whether it is what the run read is not known"
+    same = digest_file(place, (entry.hash_name,))[entry.hash_name] == entry.md5
+    return f"from `{place}`: {'what' if same else 'not what'} `{entry.source}` names"
+
+
+def hold_places(aside: Path, names: Iterable[str]) -> None:
+    """Empty files in the clone, where paths among the parameters are only named; Git does not see them."""
+    exclude = aside / ".git" / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    for name in names:
+        place = aside / name
+        if not place.exists():
+            with exclude.open("a") as file:
+                file.write(f"/{name}\n")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+
+
+def missing_names(said: str, opened: Iterable[str], top: Path, folder: Path) -> Iterator[str]:
+    """Inputs that a re-run failed for want of: paths that its last words name and that are not there.
+
+    Args:
+        said: The end of what it wrote to standard error.
+        opened: Paths that it tried to open.
+        top: Top of the room's clone.
+        folder: Where it was started.
+
+    Yields:
+        Names below the top, or absolute paths outside of it.
+    """
+    tried = [path for path in opened if not path.startswith(f"{top}/") or not Path(path).exists()]
+    for line in said.splitlines():
+        if not _ABSENT.search(line):
+            continue
+        for match in _QUOTED.finditer(line):
+            word = match[1] or match[2]
+            ending = "/" + str(PurePosixPath(word)).lstrip("./")
+            found = [path for path in tried if path.endswith(ending)] or [os.path.normpath(folder / word)]
+            inside = found[0].startswith(f"{top}/")
+            if "\0" not in word and not (inside and os.path.exists(found[0])):  # noqa: PTH110 - never raises
+                yield found[0].removeprefix(f"{top}/")
