@@ -1,0 +1,3 @@
+SEED = 5
+COLUMNS = 40
+RIDGE = 0.5
