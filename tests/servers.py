@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import socket
@@ -18,10 +20,15 @@ _PATIENCE = 240  # seconds until it answers; importing MLflow takes long on a bu
 
 
 class MLflowServer:
-    """A server with its database and artifacts below `folder`, at the same address each time it runs."""
+    """A server with its database and artifacts below `folder`, at the same address each time it runs.
 
-    def __init__(self, folder: Path) -> None:
+    With `password` it is one with basic authentication: its administrator `admin` has that password, and
+    every other user may read.
+    """
+
+    def __init__(self, folder: Path, password: str = "") -> None:
         self.folder = folder
+        self._password = password
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -35,7 +42,11 @@ class MLflowServer:
             *("--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"),
             *("--artifacts-destination", str(self.folder / "artifacts")),
         ]
-        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        if self._password:
+            argv += ["--app-name", "basic-auth"]
+            variables["MLFLOW_AUTH_ADMIN_PASSWORD"] = self._password
+            variables["MLFLOW_FLASK_SERVER_SECRET_KEY"] = "of a test"  # noqa: S105
         with (self.folder / "log").open("ab") as log:
             # A process group of its own: the server's workers outlive it when only it is ended.
             self._process = subprocess.Popen(
@@ -43,7 +54,7 @@ class MLflowServer:
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **quiet},
+                env={**os.environ, **variables},
                 start_new_session=True,
             )
         until = time.monotonic() + _PATIENCE
@@ -56,6 +67,23 @@ class MLflowServer:
         last = (self.folder / "log").read_text()[-2000:]
         self.kill()
         pytest.fail(f"the tracking server did not come up:\n{last}")
+
+    def add_reader(self, user: str, password: str) -> None:
+        """Make a user who may read everything and write nothing."""
+        self.ask("users/create", {"username": user, "password": password})
+
+    def ask(self, call: str, body: dict[str, str]) -> None:
+        """Call MLflow's interface as the administrator."""
+        request = urllib.request.Request(
+            f"{self.uri}/api/2.0/mlflow/{call}",
+            data=json.dumps(body).encode(),
+            headers={
+                "Content-Type": "application/json",
+                "Authorization": "Basic " + base64.b64encode(f"admin:{self._password}".encode()).decode(),
+            },
+        )
+        with urllib.request.urlopen(request, timeout=60):
+            pass
 
     def kill(self) -> None:
         """End it at once, as a crash does."""

@@ -51,6 +51,19 @@ def test_switches_of_the_user_do_not_reach_uv(monkeypatch):
             "there is no version of alpha==2 and",
             "`alpha==2` is in none of the indexes: removed, yanked, or never there",
         ),
+        (
+            "Because alpha was not found in the package registry and you require",
+            "`alpha` is in none of the indexes: removed, yanked, or never there",
+        ),
+        (
+            "Because alpha was not found in the package registry and you require alpha\nhint: An index URL "
+            "(https://pack.example/simple) could not be queried due to a lack of valid authentication credentials",
+            "`alpha` cannot be had: the index `https://pack.example/simple` refuses access",
+        ),
+        (
+            "hint: An index URL (https://pack.example/simple) returned a `403 Forbidden` error.",
+            "packages cannot be had: the index `https://pack.example/simple` refuses access",
+        ),
         ("Failed to build `alpha==1`\n  cause: x", "cannot build `alpha==1` from source"),
         ("hint: the network was disabled", "cannot install offline: packages are missing from uv's cache"),
         ("error: out of luck", "cannot install"),

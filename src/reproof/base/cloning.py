@@ -47,6 +47,7 @@ _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-.*\n)*oid sha256:([0-9a-f]{64})\nsize \d+\n"
 )
 _CHUNK = 1 << 20
+_SUBMODULES = ("submodule", "update", "--quiet", "--init", "--recursive")
 
 
 class Checkout(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,13 +78,14 @@ class Cloned(msgspec.Struct, frozen=True, kw_only=True):
     absent: tuple[str, ...] = ()
 
 
-def clone(address: str, target: Path, revision: str | None = None) -> str:
+def clone(address: str, target: Path, revision: str | None = None, *, submodules: bool = True) -> str:
     """Clone a repository by its address, as a user would for a first run, but with no hook run.
 
     Args:
         address: Anything that git clones from; credentials come from the user's own settings.
         target: A folder that does not exist yet, or is empty.
         revision: Branch, tag or commit (a prefix too); the remote's default branch when None.
+        submodules: Clone them too, each of which must be there.
 
     Returns:
         The full id of the commit that is checked out.
@@ -96,8 +98,14 @@ def clone(address: str, target: Path, revision: str | None = None) -> str:
     commit = _resolve(target, name)
     branch = _branch(target, name)
     _check_out(target, commit, branch)
-    git_bytes(target, *_QUIET, "submodule", "update", "--quiet", "--init", "--recursive")
+    if submodules:
+        git_bytes(target, *_QUIET, *_SUBMODULES)
     return commit
+
+
+def fetch_submodules(top: Path) -> None:
+    """Clone the submodules of a clone of our own, as far as they can be had."""
+    git(top, *_QUIET, *_SUBMODULES)
 
 
 def clone_at(source: Path, target: Path, commit: str, checkout: Checkout | None = None) -> Cloned:
@@ -267,6 +275,20 @@ def _clone_submodule(source: Path, target: Path, wanted: Submodule) -> tuple[str
     return tuple(f"{wanted.path}/{name}" for name in done.pointers)
 
 
+def lfs_pointers(top: Path) -> list[str]:
+    """Names of Git LFS files in a work tree that are pointers, their content never fetched."""
+    names = git_names(top, "ls-files", "-z", ":(top,attr:filter=lfs)")
+    return [name for name in names if _pointer_at(top / name) is not None]
+
+
+def _pointer_at(place: Path) -> re.Match[bytes] | None:
+    """The pointer of Git LFS that a file is; None for any other file, link or nothing."""
+    if place.is_symlink() or not place.is_file():
+        return None
+    with place.open("rb") as file:
+        return _POINTER.match(file.read(1024))
+
+
 def _fill_pointers(source: Path, target: Path) -> Iterator[str]:
     """Give Git LFS files their content from the source's LFS store; yield those without any."""
     names = git_names(target, "ls-files", "-z", ":(top,attr:filter=lfs)")
@@ -276,9 +298,7 @@ def _fill_pointers(source: Path, target: Path) -> Iterator[str]:
     common = source / git_text(source, "rev-parse", "--git-common-dir")
     for name in names:
         place = target / name
-        match = (
-            None if place.is_symlink() or not place.is_file() else _POINTER.match(place.read_bytes()[:1024])
-        )
+        match = _pointer_at(place)
         if match is None:
             continue
         oid = match[1].decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ class CapturedCode(msgspec.Struct, frozen=True, kw_only=True):
         patch: From the commit to the work tree; empty when nothing differs.
         loose: Files that only a copy can bring back: untracked ones, and tracked ones whose bytes
             Git converts.
-        committed: Names of all tracked files.
+        committed: Names of all tracked files, those of submodules at their recorded commits included.
         omissions: What cannot be captured.
     """
 
@@ -67,9 +68,19 @@ def capture_code(top: Path, *, limit: int) -> CapturedCode:
         section=section,
         patch=patch,
         loose=tuple(loose),
-        committed=frozenset(escape(name) for name in git.ls_files(top)),
+        committed=frozenset(
+            escape(name) for name in (*git.ls_files(top), *_inside(top, section, changed_inside))
+        ),
         omissions=tuple(omissions),
     )
+
+
+def _inside(top: Path, section: CodeSection, changed: Sequence[str]) -> Iterator[str]:
+    """Files of submodules that have the content of the submodule's commit."""
+    for each in section.submodules:
+        inner = top / each.path
+        altered = git.git_names(inner, "diff", "--name-only", "-z", "HEAD") if each.path in changed else []
+        yield from (f"{each.path}/{name}" for name in git.ls_files(inner).difference(altered))
 
 
 def _loose_files(top: Path, names: list[str]) -> tuple[list[str], list[Omission]]:

@@ -19,7 +19,7 @@ from reproof.environment.installed import Change, built_from_source, changed_fil
 from reproof.environment.lock import disagreements, indexes, pins
 from reproof.environment.requirements import Line, read_lines
 from reproof.environment.sources import LocalSource, local_sources, without_traces
-from reproof.environment.uv import cache_folder, explain, run_uv, uv_environment
+from reproof.environment.uv import cache_folder, explain, lacks_a_package, run_uv, uv_environment
 from reproof.environment.values import Environment, EnvironmentRequest
 from reproof.errors import EnvironmentBuildError
 from reproof.model.event import Emit, Event
@@ -222,11 +222,24 @@ class _Installation:
     def _uv(self, *arguments: str | Path) -> Completed:
         done = run_uv(*arguments, *self._common, cwd=self._request.folder, env=self._env)
         if not done.ok:
-            raise explain(done, "install the packages", self._request.lock.source)
+            raise explain(
+                self._asked_again(done, arguments), "install the packages", self._request.lock.source
+            )
         self._built.update(
             f"{name.decode()}=={version.decode()}" for name, version in _BUILT.findall(done.stderr)
         )
         return done
+
+    def _asked_again(self, failed: Completed, arguments: Sequence[str | Path]) -> Completed:
+        """The same failure in words that tell a refused login from a missing package.
+
+        uv names an index that refused access only where the first index with a package counts.
+        """
+        if "unsafe-best-match" not in arguments or not lacks_a_package(failed):
+            return failed
+        plain = [word for word in arguments if word not in ("--index-strategy", "unsafe-best-match")]
+        again = run_uv(*plain, "--dry-run", *self._common, cwd=self._request.folder, env=self._env)
+        return failed if again.ok else again
 
     def _wrong(self) -> list[Change]:
         """Files that are not as packed; files shared with another place are made private on the way."""

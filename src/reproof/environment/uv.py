@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,16 @@ _NO_WHEEL = re.compile(
 )
 _OTHER = re.compile(r"(?P<what>[\w.\-]+==\S+) has no wheels with a matching")
 _ABSENT = re.compile(r"there is no version of (?P<what>[\w.\-]+==\S+)")
+_UNKNOWN = re.compile(r"(?P<what>[\w.\-]+) was not found in the (?:package registry|provided)")
+_REFUSED = re.compile(
+    r"An index URL \((?P<where>[^)]+)\) (?:could not be queried due to a lack of valid authentication credentials"
+    r"|returned a `?403 Forbidden`? error)"
+)
+#: How the way out of a package that is not to be had any more begins.
+_ELSEWHERE = (
+    "name an index that has it in UV_EXTRA_INDEX_URL, or verify from a bundle with its packages, "
+    "which `reproof export` writes where the run can still be made"
+)
 _BUILD = re.compile(r"Failed to build `(?P<what>[^`]+)`")
 _FULL = (f"(os error {errno.ENOSPC})", f"(os error {errno.EDQUOT})")
 _OFFLINE = ("network was disabled", "network connectivity is disabled")
@@ -105,10 +116,15 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
             f"`{match['what']}` has no file for this Python and platform",
             details=[("source", source), ("uv", _last_lines(words))],
         )
-    if match := _ABSENT.search(words):
+    if match := _REFUSED.search(words):
+        return _no_access(match["where"], words, source)
+    if match := _ABSENT.search(words) or _UNKNOWN.search(words):
         return EnvironmentBuildError(
             f"`{match['what']}` is in none of the indexes: removed, yanked, or never there",
             details=[("source", source), ("uv", _last_lines(words))],
+            hint=_ELSEWHERE
+            if what.startswith("install")
+            else "name an index that has it in UV_EXTRA_INDEX_URL",
         )
     if match := _BUILD.search(words):
         return EnvironmentBuildError(
@@ -123,6 +139,25 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
             hint="run it once without `--offline`, or with UV_OFFLINE unset",
         )
     return EnvironmentBuildError(f"cannot {what}", details=[("source", source), ("uv", _last_lines(words))])
+
+
+def lacks_a_package(done: Completed) -> bool:
+    """Whether uv says that it found no trace of a package, which may be for want of a password."""
+    words = done.stderr.decode("utf-8", "replace")
+    return _UNKNOWN.search(words) is not None and _REFUSED.search(words) is None
+
+
+def _no_access(index: str, words: str, source: str) -> EnvironmentBuildError:
+    """The error for an index that wants a login, or another one."""
+    place = without_secrets(index)
+    host = urllib.parse.urlsplit(place).hostname or place
+    absent = _UNKNOWN.search(words)
+    what = f"`{absent['what']}` cannot be had" if absent else "packages cannot be had"
+    return EnvironmentBuildError(
+        f"{what}: the index `{place}` refuses access",
+        details=[("source", source), ("uv", _last_lines(words))],
+        hint=f"add `machine {host} login USER password PASSWORD` to ~/.netrc, or run `uv auth login {place}`",
+    )
 
 
 def disk_is_full(what: str, details: Sequence[tuple[str, str]]) -> EnvironmentBuildError:

@@ -74,7 +74,8 @@ class _Server:
     def _write(self) -> Finished:
         finish, client = self._finish, self._client
         run = self._run = self._existing(finish.run_id) if finish.run_id else self._new()
-        artifacts = self._without_written(run)
+        # a run made just now has none; asking would fail first where they cannot be reached, before the tags
+        artifacts = self._without_written(run) if finish.run_id else dict(finish.artifacts)
         missing = {key: value for key, value in finish.parameters.items() if key not in run.parameters}
         client.log(run.run_id, missing, finish.tags)
         if finish.inputs:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import http
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -101,7 +104,8 @@ def artifact_paths(access: Access, run: Run) -> list[str]:
     folder = local_folder(run.artifact_uri)
     if folder is not None and (folder.is_dir() or access.address.kind != "rest"):
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return _server(access, run).artifact_paths(run)
+    with _artifacts_of(run):
+        return _server(access, run).artifact_paths(run)
 
 
 def read_artifact(access: Access, run: Run, path: str, *, listed: bool = False) -> bytes | None:
@@ -123,8 +127,26 @@ def read_artifact(access: Access, run: Run, path: str, *, listed: bool = False) 
                 f"cannot read the artifact `{path}` of run `{run.run_id}`", details=[("reason", str(error))]
             ) from error
     client = _server(access, run)
-    there = listed or path in client.artifact_paths(run, path.rpartition("/")[0])
-    return client.download(run, path) if there else None
+    with _artifacts_of(run):
+        there = listed or path in client.artifact_paths(run, path.rpartition("/")[0])
+        return client.download(run, path) if there else None
+
+
+@contextmanager
+def _artifacts_of(run: Run) -> Iterator[None]:
+    """Say of a server that fails over artifacts that it is their store which it does not reach."""
+    from reproof.tracking.rest import RestError
+
+    try:
+        yield
+    except RestError as error:
+        if error.status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        raise TrackingError(
+            f"the server cannot read the artifacts of run `{run.run_id}`",
+            details=[("artifacts", run.artifact_uri), *error.details],
+            hint="see that the server reaches this place; its own log says more",
+        ) from error
 
 
 def local_folder(artifact_uri: str) -> Path | None:

@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import math
+import re
 import ssl
 import time
 import urllib.error
@@ -388,7 +389,8 @@ def _error(content: bytes) -> tuple[str, str]:
         value = json.loads(content)
         return str(value.get("error_code", "")), str(value.get("message", ""))
     except (ValueError, AttributeError):
-        return "", content.decode("utf-8", "replace").strip()
+        # of a page for people, which proxies and servers send, the words alone
+        return "", " ".join(re.sub(r"<[^>]*>", " ", content.decode("utf-8", "replace")).split())
 
 
 def _proxied(run: Run, path: str) -> str | None:

@@ -27,6 +27,7 @@ from reproof.project.mlproject import MLProject, read_mlproject
 from reproof.project.rendering import Invocation, Places, render
 from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
+from reproof.workflow.code_parts import warn_of_pointers
 from reproof.workflow.concealed import conceal
 from reproof.workflow.materials import Origins
 from reproof.workflow.tracked_data import stage_inputs, tracked_artifacts
@@ -121,6 +122,7 @@ def prepare(wishes: Wishes, emit: Emit) -> Prepared:
     wishes = _with_settings(wishes, settings)
     project, argv = _invocation(wishes, mlproject, folder, top, emit)
     project = conceal(project, emit)
+    warn_of_pointers(top, emit)
     code = capture_code(top, limit=settings.max_untracked_bytes)
     if wishes.require_clean and code.section.dirty:
         raise _dirty(code)
