@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, offline, output, policy, shared, timeout
+from reproof.cli.options import Terminal, isolation, jobs, offline, output, policy, shared, timeout
 from reproof.errors import UsageError
 
 if TYPE_CHECKING:
     from reproof.model.record import Record
     from reproof.model.verdict import Verdict
+    from reproof.workflow.verify_options import VerifyOptions
 
 
 @click.command("verify", short_help="re-create and compare")
@@ -89,6 +90,11 @@ if TYPE_CHECKING:
     help="where the recorded Python is missing, take one of these: `3.11.*`; the verdict says so",
 )
 @click.option("--no-log", is_flag=True, help="do not write the verdict to the MLflow run")
+@click.option("--all", "every", is_flag=True, help="verify all runs of an experiment: a row for each")
+@click.option("--experiment", metavar="NAME", help="with --all: which one")
+@click.option("--since", metavar="DATE", help="with --all: runs that started then or later (UTC)")
+@click.option("--again", is_flag=True, help="with --all: also runs that have a verdict from an earlier call")
+@jobs
 @output()
 @shared
 def command(
@@ -107,6 +113,10 @@ def command(
     another machine is found on the MLflow server; its code is cloned aside. A run of MLflow that reproof did not
     record is put together from its Git commit and what MLflow has of it; every assumption is stated, and where
     MLflow does not know how it was called, COMMAND does.
+
+    With --all every run of an experiment is verified, whoever recorded it: a row for each, with its verdict or with
+    what is missing. Called again it goes on with the runs that have no verdict. Exit status: 0 all came out the
+    same, 1 one did not, 3 none of this, or nothing could be compared.
     """
     from reproof.cli.console import write_document
     from reproof.report import render_verdict
@@ -114,6 +124,18 @@ def command(
 
     stores = tuple(str(store) for store in options.pop("stores"))
     against, revision = options.pop("against"), options.pop("revision")
+    survey = {
+        name: options.pop(name) for name in ("every", "experiment", "since", "again", "jobs", "cluster")
+    }
+    if survey["every"]:
+        if run != "last" or words or against is not None:
+            raise UsageError(
+                "`--all` is about an experiment, not about one run", hint="pass `--experiment NAME`"
+            )
+        chosen = VerifyOptions(stores=stores, log=not options.pop("no_log"), **options)
+        return _verify_experiment(terminal, survey, chosen, (output_format, output))
+    if survey["experiment"] or survey["since"] or survey["again"]:
+        raise UsageError("`--experiment`, `--since` and `--again` belong to `--all`", hint="add `--all`")
     if against is not None:
         place = {"uri": "." if run == "last" else run, "revision": revision, "stores": stores}
         verdict, record = _verify_claim(terminal, against, {**options, **place})
@@ -129,6 +151,37 @@ def command(
             verdict, record = verify(run, chosen, console.emit)
     write_document(render_verdict(verdict, record, output_format, **terminal.look(output)), output)
     return exit_status_of(verdict)
+
+
+def _verify_experiment(
+    terminal: Terminal, words: dict[str, Any], options: VerifyOptions, document: tuple[str, Path | None]
+) -> int:
+    """All runs of an experiment."""
+    from reproof.cli.console import write_document
+    from reproof.model.survey import exit_status_of
+    from reproof.report.survey import FORMATS, render_survey
+    from reproof.workflow.many import Hands
+    from reproof.workflow.verify_all import SurveyOptions, verify_all
+
+    output_format, output = document
+    if not words["experiment"]:
+        raise UsageError("`--all` needs an experiment", hint="add `--experiment NAME`")
+    if output_format not in FORMATS:
+        raise UsageError(
+            f"`{output_format}` cannot show an experiment",
+            hint="pass `--output-format text`, `json` or `html`",
+        )
+    wanted = SurveyOptions(
+        experiment=words["experiment"],
+        since=words["since"],
+        again=words["again"],
+        hands=Hands(count=words["jobs"], cluster=words["cluster"]),
+        options=options,
+    )
+    with terminal.console() as console:
+        survey = verify_all(wanted, console.emit)
+    write_document(render_survey(survey, output_format, **terminal.look(output)), output)
+    return exit_status_of(survey)
 
 
 def _verify_claim(terminal: Terminal, lock: str, options: dict[str, Any]) -> tuple[Verdict, Record]:

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 _PAGE = 1000  # runs a page; servers accept up to 50,000
 _DELETED = "deleted"
+_TAGS = _PARENT, _COMMIT, _RECORD = "mlflow.parentRunId", "mlflow.source.git.commit", "reproof.record"
+_HEADS = """
+SELECT runs.run_uuid, runs.name, runs.start_time, runs.lifecycle_stage, parent.value, code.value, record.value
+FROM runs
+LEFT JOIN tags parent ON parent.run_uuid = runs.run_uuid AND parent.key = ?
+LEFT JOIN tags code ON code.run_uuid = runs.run_uuid AND code.key = ?
+LEFT JOIN tags record ON record.run_uuid = runs.run_uuid AND record.key = ?
+WHERE runs.experiment_id = ? AND COALESCE(runs.start_time, 0) >= ?
+ORDER BY runs.start_time, runs.run_uuid
+"""
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +41,23 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list needs of a run; `started` in milliseconds since the epoch."""
+    """What a list needs of a run.
+
+    Attributes:
+        started: Milliseconds since the epoch.
+        deleted: It lies in the bin.
+        nested: It is part of another run.
+        commit: The Git commit that it names; empty for none.
+        recorded: It carries a record of ours.
+    """
 
     run_id: str
     name: str = ""
     started: int = 0
     deleted: bool = False
+    nested: bool = False
+    commit: str = ""
+    recorded: bool = False
 
 
 class LoggedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,14 +101,18 @@ def run_heads(access: Access, experiment: Experiment, since: int = 0) -> Iterato
             "order_by": ["attributes.start_time ASC", "attributes.run_id ASC"],
         }
         for item in _client(access).search("runs/search", body, "runs"):
-            yield _head(item["info"])
+            yield _head(item)
     elif address.path is not None and address.kind == "sqlite":
-        query = (
-            "SELECT run_uuid, name, start_time, lifecycle_stage FROM runs WHERE experiment_id = ?"
-            " AND COALESCE(start_time, 0) >= ? ORDER BY start_time, run_uuid"
-        )
-        for row in sqlite.every(address.path, query, (int(experiment.experiment_id), since)):
-            yield RunHead(run_id=row[0], name=row[1] or "", started=row[2] or 0, deleted=row[3] == _DELETED)
+        for row in sqlite.every(address.path, _HEADS, (*_TAGS, int(experiment.experiment_id), since)):
+            yield RunHead(
+                run_id=row[0],
+                name=row[1] or "",
+                started=row[2] or 0,
+                deleted=row[3] == _DELETED,
+                nested=row[4] is not None,
+                commit=row[5] or "",
+                recorded=row[6] is not None,
+            )
     else:
         yield from _heads_of_folder(_folder(access) / experiment.experiment_id, since)
 
@@ -166,12 +191,17 @@ def _experiments(access: Access) -> Iterator[Experiment]:
                 )
 
 
-def _head(info: dict[str, Any]) -> RunHead:
+def _head(item: dict[str, Any]) -> RunHead:
+    info = item["info"]
+    tags = {each["key"]: each.get("value", "") for each in (item.get("data") or {}).get("tags") or ()}
     return RunHead(
         run_id=info["run_id"],
         name=info.get("run_name") or "",
         started=int(info.get("start_time") or 0),
         deleted=info.get("lifecycle_stage") == _DELETED,
+        nested=_PARENT in tags,
+        commit=tags.get(_COMMIT, ""),
+        recorded=_RECORD in tags,
     )
 
 
@@ -180,12 +210,17 @@ def _heads_of_folder(folder: Path, since: int) -> Iterator[RunHead]:
     for meta in sorted(folder.glob("*/meta.yaml")):
         document = filestore.read_document(meta)
         if "run_id" in document or "run_uuid" in document:
+            tags = meta.parent / "tags"
+            code = tags / _COMMIT
             heads.append(
                 RunHead(
                     run_id=meta.parent.name,
                     name=str(document.get("run_name") or ""),
                     started=int(document.get("start_time") or 0),
                     deleted=document.get("lifecycle_stage") == _DELETED,
+                    nested=(tags / _PARENT).exists(),
+                    commit=code.read_text("utf-8", "replace").strip() if code.exists() else "",
+                    recorded=(tags / _RECORD).exists(),
                 )
             )
     yield from sorted((h for h in heads if h.started >= since), key=lambda h: (h.started, h.run_id))
