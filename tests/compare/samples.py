@@ -7,6 +7,7 @@ flipped, the outcome may be neither IDENTICAL nor EQUIVALENT.
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -104,6 +105,42 @@ def _text(folder: Path) -> list[Path]:
             "f.txt": b"",
         },
     )
+
+
+def notebook(
+    text: str, *, second: int = 0, cell: str = "a1", pieces: int = 1, address: str = "0x7f0000000000"
+) -> bytes:
+    """A notebook as papermill leaves it; what does not change its content may be varied."""
+    size = -(-len(text) // pieces)
+    times = {"start_time": f"2024-01-01T00:00:{second:02}", "end_time": "2024-01-01T00:01:00"}
+    outputs: list[dict[str, object]] = [
+        {"output_type": "stream", "name": "stdout", "text": [text[start : start + size]]}
+        for start in range(0, len(text), size)
+    ]
+    image = base64.b64encode(image_samples.png(image_samples.picture())).decode()
+    data = {"text/plain": [f"<Model at {address}>"], "image/png": image}
+    outputs.append({"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": 1})
+    metadata = {"papermill": {**times, "duration": second / 7, "status": "completed"}, "tags": ["parameters"]}
+    code = {
+        "cell_type": "code",
+        "id": cell,
+        "execution_count": 1,
+        "metadata": {**metadata, "execution": {"iopub.status.busy": times["start_time"]}},
+        "source": ["fit()\n", "model"],
+        "outputs": outputs,
+    }
+    whole = {"cells": [code], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1).encode()
+
+
+def _notebook(folder: Path) -> list[Path]:
+    files = {
+        "a.ipynb": notebook("weight 0.1\n"),
+        "b.ipynb": notebook("weight 0.1\n", second=7, cell="b2", pieces=3, address="0x7fffffffffff"),
+        "c.ipynb": notebook("weight 0.2\n"),
+        "d.ipynb": b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+    }
+    return written(folder, files)
 
 
 def _json(folder: Path) -> list[Path]:
@@ -241,6 +278,7 @@ SAMPLES: dict[str, Callable[[Path], list[Path]]] = {
     "bytes": _bytes,
     "text": _text,
     "json": _json,
+    "notebook": _notebook,
     "jsonl": _jsonl,
     "yaml": _yaml,
     "toml": _toml,
@@ -282,6 +320,7 @@ CONTENT: dict[str, Callable[[Path], tuple[Path, list[int]]]] = {
     "bytes": _content("a.bin", bytes(range(256)), bytes(range(256))),
     "text": _content("a.txt", LINES, LINES),
     "json": _content("a.json", _TREE, *_VALUES),
+    "notebook": _content("a.ipynb", notebook("weight 0.1234\n"), b"weight 0.1234", b"fit()", b"parameters"),
     "jsonl": _content("a.jsonl", _TREE + b"\n" + _TREE, *_VALUES),
     "yaml": _content("a.yaml", _YAML, *_YAML_VALUES),
     "toml": _content(

@@ -105,6 +105,7 @@ TABLE: tuple[Entry, ...] = (
         "lightgbm", "reproof.compare.boosters.lightgbm:LightgbmComparator", magics=(b"tree\n", b"tree\r\n")
     ),
     Entry("catboost", "reproof.compare.boosters.catboost:CatboostComparator", magics=(b"CBM1",)),
+    Entry("notebook", "reproof.compare.notebooks:NotebookComparator", suffixes=(".ipynb",)),
     Entry(
         "json",
         "reproof.compare.structured:JsonComparator",
