@@ -28,6 +28,7 @@ class ScriptOption(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: Its name in the program: ``learning_rate``.
+        also: Another name that a parameter may have, that of the flag.
         flag: As it is typed, ``--learning-rate``; empty for a positional argument.
         off: What switches a flag off, where there is something: ``--no-augment``.
         shape: What it takes.
@@ -35,6 +36,7 @@ class ScriptOption(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     key: str
+    also: str = ""
     flag: str = ""
     off: str = ""
     shape: Shape = "value"
@@ -112,7 +114,7 @@ def words_for(
     used: list[str] = []
     missing: list[str] = []
     for option in options.options:
-        given = values.get(option.key)
+        given = values.get(option.key) or values.get(option.also)
         if given is None:
             missing += [option.flag or option.key] if option.required else []
             continue
@@ -189,7 +191,14 @@ def _argparse(call: ast.Call) -> Iterator[ScriptOption]:
         shape = "repeated"
     elif nargs in ("*", "+") or isinstance(nargs, int):
         shape = "several"
-    yield ScriptOption(key=key, flag=flag, off=off, shape=shape, required=facts.get("required") is True)
+    yield ScriptOption(
+        key=key,
+        also=same_name(flag),
+        flag=flag,
+        off=off,
+        shape=shape,
+        required=facts.get("required") is True,
+    )
 
 
 def _click(call: ast.Call, kind: str) -> Iterator[ScriptOption]:
@@ -211,6 +220,7 @@ def _click(call: ast.Call, kind: str) -> Iterator[ScriptOption]:
     shape = "repeated" if facts.get("multiple") is True else shape
     yield ScriptOption(
         key=same_name(plain[0] if plain else flag),
+        also=same_name(flag),
         flag=flag.strip(),
         off=off.strip(),
         shape=shape,

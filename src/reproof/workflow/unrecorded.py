@@ -16,7 +16,7 @@ import msgspec
 
 from reproof.base import git
 from reproof.base.locations import data_directory, own_folder
-from reproof.errors import EnvironmentBuildError
+from reproof.errors import EnvironmentBuildError, UsageError
 from reproof.model.codec import encode, record_id
 from reproof.model.event import Emit, Event
 from reproof.model.record import Byproducts, HardwareSection, Record
@@ -27,18 +27,19 @@ from reproof.tracking.values import Access, Run
 from reproof.workflow.begin import RunOptions, begin, draft_of, scratch_folder
 from reproof.workflow.fetch import places_of
 from reproof.workflow.lookup import Place
+from reproof.workflow.packages import packages_of
 from reproof.workflow.prepare import Prepared, prepare
 from reproof.workflow.provision import Provision, provide
 from reproof.workflow.remote_runs import UnrecordedError
 from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
+from reproof.workflow.supplies import Supplies
 from reproof.workflow.unrecorded_call import Call, find_call
 from reproof.workflow.unrecorded_case import Case, first_that_runs
 from reproof.workflow.unrecorded_code import find_code
 from reproof.workflow.unrecorded_inputs import (
-    Supplies,
+    dated,
     hold_places,
-    packages_of,
     python_of,
     tracked_data,
     wanted_packages,
@@ -106,9 +107,7 @@ def verify_unrecorded(error: UnrecordedError, options: VerifyOptions, emit: Emit
 
 def _refuse(options: VerifyOptions) -> None:
     """Options that need a record."""
-    from reproof.errors import UsageError
-
-    given = {"stage": options.stage, "by-itself": options.by_itself, "allow-python": options.allow_python}
+    given = {"stage": options.stage, "allow-python": options.allow_python}
     for name, value in given.items():
         if value:
             raise UsageError(f"`--{name}` needs a record, and reproof did not record this run")
@@ -171,8 +170,8 @@ def _environment(  # noqa: PLR0913, PLR0917  # everything that may say something
             wishes = RunOptions(command=("true",), log=False, offline=options.offline)
             return begin(wishes, prepared, folder, emit).provision, []
     if options.env is not None:
-        wanted = packages_of(Path(options.env).absolute(), as_of, emit)
-        lines = [Condition("assumed environment", f"that of `{options.env}`", "`--env`")]
+        wanted, said = dated(packages_of(Path(options.env).absolute(), emit), as_of)
+        lines = [Condition("assumed environment", f"that of `{options.env}`", "`--env`"), *said]
     else:
         wanted, said = wanted_packages(prepared.folder, project, settings, as_of, emit)
         lines = list(said)

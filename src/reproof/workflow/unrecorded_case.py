@@ -17,9 +17,10 @@ from reproof.workflow.prepare import Prepared
 from reproof.workflow.provision import Provision
 from reproof.workflow.rerunning import Aim, Rerun, rerun_once
 from reproof.workflow.room import Room, Trust
+from reproof.workflow.supplies import Supplies
 from reproof.workflow.unrecorded_call import Call
 from reproof.workflow.unrecorded_code import Code
-from reproof.workflow.unrecorded_inputs import Data, Supplies, missing_names, put_in
+from reproof.workflow.unrecorded_inputs import Data, missing_names, put_in
 from reproof.workflow.unrecorded_results import Results
 from reproof.workflow.verify_options import VerifyOptions
 

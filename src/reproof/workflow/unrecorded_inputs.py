@@ -10,20 +10,18 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from reproof.base.digesting import digest_file
-from reproof.environment.values import LockKind, LockSource
 from reproof.errors import (
     MaterialError,
     MissingError,
     ProjectError,
     StoreError,
-    UsageError,
 )
 from reproof.model.artifact import Artifact
 from reproof.model.dvc import DvcEntry
 from reproof.model.event import Emit
 from reproof.model.verdict import Condition
 from reproof.project.dvc import read_config, tracked
-from reproof.project.mlproject import MLProject, read_mlproject
+from reproof.project.mlproject import MLProject
 from reproof.project.settings import EnvironmentSettings
 from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_cache import DvcSources, restore
@@ -52,49 +50,6 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     assumed: tuple[Condition, ...] = ()
 
 
-class Supplies:
-    """Places that the user named with ``--data``.
-
-    Args:
-        words: ``PATH``, or ``NAME=PATH`` with the name of an input below the top of the repository.
-
-    Raises:
-        UsageError: A place is not there.
-    """
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self.named: dict[str, Path] = {}
-        self.places: list[Path] = []
-        for word in words:
-            name, equals, place = word.partition("=")
-            path = Path(place if equals and not Path(word).exists() else word).absolute()
-            if not path.exists():
-                raise UsageError(f"there is no `{path}` to take data from", hint="pass `--data PATH`")
-            if equals and not Path(word).exists():
-                self.named[os.path.normpath(name)] = path
-            else:
-                self.places.append(path)
-
-    def find(self, name: str) -> Path | None:
-        """Where the input `name` is: the place with this name, else the one that ends like it."""
-        for known, place in self.named.items():
-            if name == known:
-                return place
-            if name.startswith(f"{known}/") and (place / name[len(known) + 1 :]).exists():
-                return place / name[len(known) + 1 :]
-        parts = PurePosixPath(name).parts
-        for place in self.places:
-            if place.is_file():
-                if place.name == parts[-1]:
-                    return place
-                continue
-            for start in range(len(parts)):
-                found = place.joinpath(*parts[start:])
-                if found.exists():
-                    return found
-        return None
-
-
 def wanted_packages(
     folder: Path, mlproject: MLProject | None, settings: EnvironmentSettings, as_of: str, emit: Emit
 ) -> tuple[Wanted, tuple[Condition, ...]]:
@@ -120,44 +75,6 @@ def wanted_packages(
         note = "the commit names no packages; which ones the run had is not known"
         return Wanted(source=None), (Condition("assumed environment", "the active one", note),)
     return dated(wanted, as_of)
-
-
-def packages_of(path: Path, as_of: str, emit: Emit) -> Wanted:
-    """The environment that ``--env`` names: a lock or requirements file, or the folder of a project.
-
-    Raises:
-        UsageError: There is no such file, or it names no packages.
-    """
-    from reproof.project.environment_files import find_environment
-
-    if not path.exists():
-        raise UsageError(
-            f"there is no `{path}` to take an environment from", hint="pass `--env requirements.txt`"
-        )
-    if path.is_dir() or path.name in (*_LOCKED, "pyproject.toml"):
-        folder = path if path.is_dir() else path.parent
-        mlproject = read_mlproject(folder) if path.is_dir() else None
-        wanted = wanted_by(folder, mlproject, EnvironmentSettings(), emit)
-        if path.is_file() and wanted.source is not None and wanted.source.file != path.name:
-            source = LockSource(kind=_kind(path.name), folder=folder, file=path.name)
-            wanted = msgspec.structs.replace(wanted, source=source)
-    elif path.suffix in (".yaml", ".yml"):
-        conda = "conda" in path.name
-        project = MLProject(conda_env=path.name) if conda else MLProject(python_env=path.name)
-        wanted = wanted_by(path.parent, project, EnvironmentSettings(), emit)
-    else:
-        found = find_environment(path.parent, MLProject(python_env={"dependencies": [f"-r {path.name}"]}))
-        source = LockSource(kind=found.lock_kind or "requirements", folder=path.parent, file=path.name)
-        wanted = Wanted(source=source)
-    if wanted.source is None:
-        raise UsageError(
-            f"`{path}` names no packages", hint="pass `--env PATH`, PATH being a lock or requirements file"
-        )
-    return dated(wanted, as_of)[0] if as_of else wanted
-
-
-def _kind(name: str) -> LockKind:
-    return "uv.lock" if name == "uv.lock" else "pylock.toml" if name == "pylock.toml" else "pyproject"
 
 
 def dated(wanted: Wanted, as_of: str) -> tuple[Wanted, tuple[Condition, ...]]:

@@ -20,7 +20,7 @@ from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import Place, place_of
 from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
 from reproof.workflow.remote_runs import UnrecordedError, find_anywhere
-from reproof.workflow.replaced import with_other_code
+from reproof.workflow.replaced import with_other_code, with_other_data, with_other_environment
 from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
 from reproof.workflow.trail import Trail, open_trail
@@ -64,7 +64,7 @@ def verify(
         found = stage_record(found, chosen.stage, place)
     _require_finished(found)
     require_nothing_concealed(found.record)
-    found, replaced = _replaced(found, place, chosen)
+    found, replaced = _replaced(found, place, chosen, emit)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
     plan = _plan(found, place.top, place.store, settings, chosen)
@@ -92,20 +92,36 @@ def verify(
     return verdict, found.record
 
 
-def _replaced(found: Found, place: Place, options: VerifyOptions) -> tuple[Found, tuple[str, ...]]:
+def _replaced(
+    found: Found, place: Place, options: VerifyOptions, emit: Emit
+) -> tuple[Found, tuple[str, ...]]:
     """What is to be re-created, and what of it is not as recorded, by the user's own wish."""
+    record = found.record
     if options.command or options.entry_point:
         raise UsageError(
             "the record says what was run",
-            details=[("command", found.record.project.command)],
+            details=[("command", record.project.command)],
             hint="a command and `--entry-point` are for runs that reproof did not record",
         )
-    if options.code is None:
+    if options.code is None and options.env is None and not options.data:
         return found, ()
-    if found.record.pipeline is not None:
-        raise UsageError("cannot replace the code of a pipeline", hint="pass `--stage NAME` besides")
-    record, words = with_other_code(found.record, place.top, options.code)
-    return msgspec.structs.replace(found, record=record), (words,)
+    if record.pipeline is not None:
+        what = "code" if options.code is not None else "data" if options.data else "packages"
+        raise UsageError(f"cannot replace the {what} of a pipeline", hint="pass `--stage NAME` besides")
+    words = []
+    if options.code is not None:
+        record, said = with_other_code(record, place.top, options.code)
+        words.append(said)
+    if options.data:
+        record, said = with_other_data(record, place.store, options.data)
+        words.append(said)
+    if options.env is not None:
+        trusted = _trust(found, options) != "none"
+        record, said = with_other_environment(
+            record, place.store, Path(options.env), emit, offline=options.offline, trusted=trusted
+        )
+        words.append(said)
+    return msgspec.structs.replace(found, record=record), tuple(words)
 
 
 def _verify_pipeline(  # noqa: PLR0913, PLR0917  # what `verify` has at hand
