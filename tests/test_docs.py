@@ -35,6 +35,7 @@ VALUES = {
         "materials": '["data"]',
         "network": "true",
         "pass-env": '["KNOB"]',
+        "record-env": '["KNOB"]',
         "max-kept-bytes": '"1 GiB"',
         "max-untracked-bytes": "1",
         "max-store-bytes": '"2 GB"',

@@ -36,6 +36,12 @@ def test_switches_of_the_user_do_not_reach_uv(monkeypatch):
     assert (env["UV_PYTHON_DOWNLOADS"], env["UV_EXTRA"]) == ("never", "z")
 
 
+_REFUSED = (
+    "hint: An index URL (https://pack.example/simple) could not be queried due to a lack of valid "
+    "authentication credentials\nalpha was not found in the package registry"
+)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -56,8 +62,7 @@ def test_switches_of_the_user_do_not_reach_uv(monkeypatch):
             "`alpha` is in none of the indexes: removed, yanked, or never there",
         ),
         (
-            "Because alpha was not found in the package registry and you require alpha\nhint: An index URL "
-            "(https://pack.example/simple) could not be queried due to a lack of valid authentication credentials",
+            _REFUSED,
             "`alpha` cannot be had: the index `https://pack.example/simple` refuses access",
         ),
         (

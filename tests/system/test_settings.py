@@ -18,11 +18,33 @@ json.dump({"knob": os.environ.get("MY_KNOB"), "experiment": os.environ.get("MLFL
 """
 
 
-def test_passed_variables_are_recorded_and_replayed(make_project: Callable[..., Project]) -> None:
+def test_passed_variables_are_handed_on_and_never_recorded(make_project: Callable[..., Project]) -> None:
     project = make_project(
         {
             "train.py": KNOB,
-            "pyproject.toml": '[tool.reproof]\npass-env = ["MY_KNOB", "MY_TOKEN"]\n',
+            "pyproject.toml": '[tool.reproof]\npass-env = ["MY_KNOB"]\n',
+            ".gitignore": "result.json\n",
+        }
+    )
+    secret = "kept-to-myself"  # noqa: S105
+    project.reproof(*RUN, "--", "python", "train.py", expect=0, MY_KNOB=secret)
+    assert "MY_KNOB" in project.record()["environment"]["variable_names"]
+    assert secret not in project.records()[-1].read_text()
+    (project.folder / "result.json").unlink()
+    words = ("verify", "--output-format", "json", "--no-log")
+    with_it = project.reproof(*words, expect=0, MY_KNOB=secret)
+    assert secret not in with_it.out + with_it.err
+    told = {each["name"]: (each["value"], each.get("note")) for each in with_it.json["conditions"]}
+    assert told["variables"] == ("as set here", "MY_KNOB: their values are not recorded")
+    without = project.reproof(*words, expect=1).json
+    assert {"name": "variables", "value": "missing", "note": "MY_KNOB: not set here"} in without["conditions"]
+
+
+def test_recorded_variables_are_recorded_and_replayed(make_project: Callable[..., Project]) -> None:
+    project = make_project(
+        {
+            "train.py": KNOB,
+            "pyproject.toml": '[tool.reproof]\nrecord-env = ["MY_KNOB", "MY_TOKEN"]\n',
             ".gitignore": "result.json\n",
         }
     )

@@ -58,7 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         products: Patterns of files, below the project, that are products even when unchanged.
         materials: Patterns of files that are inputs even when no process is seen to open them.
         network: Whether a re-run may use the network.
-        pass_env: Names of variables whose values are recorded and handed to a re-run.
+        pass_env: Names of variables that a re-run gets as they are set where it is made; values are never recorded.
+        record_env: Names of variables whose values are recorded, and handed to a re-run as recorded.
         max_kept_bytes: Size of all products of a run whose content is kept, in bytes.
         max_untracked_bytes: Size of all untracked files that are kept, in bytes.
         max_uploaded_bytes: Size of all that goes into MLflow with a record, so that another machine can re-create
@@ -77,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     materials: tuple[str, ...] = ()
     network: bool = False
     pass_env: tuple[str, ...] = ()
+    record_env: tuple[str, ...] = ()
     max_kept_bytes: int = 1024**3
     max_untracked_bytes: int = 50_000_000
     max_uploaded_bytes: int = 100_000_000
@@ -153,6 +155,7 @@ class _Table:
             materials=self.texts("materials") or (),
             network=self.truth("network"),
             pass_env=self.variables("pass_env"),
+            record_env=self.variables("record_env"),
             max_kept_bytes=self.size("max_kept_bytes", Settings().max_kept_bytes),
             max_untracked_bytes=self.size("max_untracked_bytes", Settings().max_untracked_bytes),
             max_uploaded_bytes=self.size("max_uploaded_bytes", Settings().max_uploaded_bytes),

@@ -11,7 +11,7 @@ from reproof.model.record import Record
 from reproof.model.verdict import Condition
 from reproof.report.chance import covered
 from reproof.workflow.confinement import limits_for
-from reproof.workflow.replaying import asked_in_vain
+from reproof.workflow.replaying import asked_in_vain, passed_on
 from reproof.workflow.room import Room
 from reproof.workflow.web_reads import changed_addresses
 
@@ -53,6 +53,7 @@ def list_conditions(circumstances: Circumstances) -> tuple[Condition, ...]:
         *_trust(circumstances.room),
         *_machine(circumstances.recorded, circumstances.rerun),
         *_environment(circumstances),
+        *_variables(circumstances),
         *_randomness(circumstances.recorded),
         *_determinism(circumstances.recorded, circumstances.rerun),
         *_materials(circumstances),
@@ -133,6 +134,21 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
         yield Condition("variables not replayed", ", ".join(left_out), "they load code from outside the room")
     for line in provision.conditions:
         yield Condition("not locked by hash", line)
+
+
+def _variables(circumstances: Circumstances) -> Iterator[Condition]:
+    """Variables that are no part of the record, because `pass-env` hands them on as they are here."""
+    plan = circumstances.room.plan
+    handed, missing = passed_on(circumstances.recorded, plan.settings.pass_env)
+    if handed and plan.trust == "none":
+        handed, missing = (), (*handed, *missing)
+    if handed:
+        yield Condition("variables", "as set here", f"{', '.join(handed)}: their values are not recorded")
+    if missing:
+        why = (
+            "`pass-env` hands them on to records that are trusted" if plan.trust == "none" else "not set here"
+        )
+        yield Condition("variables", "missing", f"{', '.join(missing)}: {why}")
 
 
 def _determinism(recorded: Record, rerun: Record) -> Iterator[Condition]:

@@ -60,6 +60,7 @@ def isolate(
     if isolation == "none":
         return setup, None
     network = prepared.settings.network
+    handed_on = (*prepared.settings.pass_env, *prepared.settings.record_env)
     declared = [setup.naming.find_file(name) for name in setup.origins.declared]
     outside = [path for path in declared if not path.is_relative_to(prepared.top) and path.exists()]
     prefixes = [path for path in provision.prefixes if not path.is_relative_to(prepared.top)]
@@ -73,7 +74,7 @@ def isolate(
         environment=(environment,) if own else (),
         network=network,
         scripts=(provision.scripts,),
-        passed=(*_PASSED, *prepared.settings.pass_env, *caches.VARIABLES, *caches.OFFLINE),
+        passed=(*_PASSED, *handed_on, *caches.VARIABLES, *caches.OFFLINE),
         links=tuple(_below(Path(setup.naming.home), outside)),
     )
     level, reason = _probe(isolating, setup.scratch, provision.environment)

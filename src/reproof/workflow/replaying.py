@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         project: The project's folder in it.
         trusted: False for a stranger's record: of its variables only those of the allow-list are set.
         network: The settings leave the network on.
+        passed: Variables of whoever verifies that the settings hand on; the record has only their names.
     """
 
     naming: Naming
@@ -49,6 +51,19 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     project: Path
     trusted: bool = True
     network: bool = False
+    passed: tuple[str, ...] = ()
+
+
+def passed_on(record: Record, names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which of the variables named by `pass-env` a re-run gets from here, and which are not set here.
+
+    What the recorded run did not have, a re-run does not get either.
+    """
+    wanted = [name for name in dict.fromkeys(names) if name in record.environment.variable_names]
+    return (
+        tuple(name for name in wanted if name in os.environ),
+        tuple(name for name in wanted if name not in os.environ),
+    )
 
 
 def replay(record: Record, place: Replay) -> Recipe:
@@ -69,6 +84,8 @@ def replay(record: Record, place: Replay) -> Recipe:
         env = {**contained.image.variables, **contained.variables, **env}
         env["PATH"] = contained.image.path or env["PATH"]
     env = {name: naming.expand_in(value) for name, value in env.items()}
+    if place.trusted:
+        env |= {name: os.environ[name] for name in passed_on(record, place.passed)[0]}
     if not place.network:
         env |= dict.fromkeys(asked_in_vain(record), "1")
     if contained is None:

@@ -47,7 +47,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         draft: The record as far as all stages share it.
         environment: See :func:`reproof.workflow.pipeline.skip.environment_key`.
         measuring: Measures what stages declare.
-        pass_env: Variables whose values are recorded besides those that always are.
+        record_env: Variables whose values are recorded besides those that always are.
         beside: Whether several stages run at once.
         seen: Paths that we read ourselves while stages run.
     """
@@ -58,7 +58,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     draft: Record
     environment: str
     measuring: Measuring
-    pass_env: tuple[str, ...] = ()
+    record_env: tuple[str, ...] = ()
     beside: bool = False
     seen: set[str] = msgspec.field(default_factory=set)
 
@@ -261,7 +261,7 @@ def _record(
         created=evidence.execution.started.replace("+00:00", "Z"),
         project=project,
     )
-    record = complete(draft, evidence, (*work.pass_env, "DVC_STAGE", "DVC_ROOT"))
+    record = complete(draft, evidence, (*work.record_env, "DVC_STAGE", "DVC_ROOT"))
     others = _beside(work, stage) if work.beside else ()
     products = tuple(each for each in record.products if not _belongs(each, others))
     materials = tuple(

@@ -94,7 +94,7 @@ def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipel
             draft=begun.draft,
             environment=environment_key(begun.provision.section),
             measuring=measuring,
-            pass_env=prepared.settings.pass_env,
+            record_env=prepared.settings.record_env,
             beside=beside,
         )
         run = _Run(work, options, prepared, records, emit)
