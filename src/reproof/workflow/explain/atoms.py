@@ -70,13 +70,13 @@ class Atom(msgspec.Struct, frozen=True, kw_only=True):
         return self.id.partition("#")[0]
 
 
-def likelihood(atom: Atom) -> tuple[int, int, int]:
+def likelihood(atom: Atom) -> tuple[bool, bool, int]:
     """Sorts atoms, the likeliest cause first.
 
-    What can be swapped; by kind, in the order of :data:`reproof.model.explanation.KINDS`; what the run
-    read or imported before what it did not.
+    What can be swapped; what the run read or imported before what it did not; by kind, in the order of
+    :data:`reproof.model.explanation.KINDS`.
     """
-    return atom.obstacle is not None, KINDS.index(atom.kind), not atom.seen
+    return atom.obstacle is not None, not atom.seen, KINDS.index(atom.kind)
 
 
 def as_factors(atoms: Sequence[Atom]) -> tuple[Factor, ...]:

@@ -268,13 +268,14 @@ def name_units(mixer: Mixer, swapped: Iterable[str]) -> str:
     for atom in mixer.atoms:
         units.setdefault(atom.unit, []).append(atom.id)
         names[atom.unit] = atom.name
-    parts = []
+    walked = sorted(unit for unit in units if unit.startswith("commit:") and unit in wanted)
+    parts = [f"the code up to {names[walked[-1]]}"] if walked else []
     for unit, members in units.items():
         count = len(wanted.intersection(members))
-        if count == len(members):
-            parts.append(names[unit])
-        elif count:
-            parts.append(f"{count} of {len(members)} parts of {names[unit]}")
+        if not count or unit in walked:
+            continue
+        whole = count == len(members)
+        parts.append(names[unit] if whole else f"{count} of {len(members)} parts of {names[unit]}")
     shown = parts if len(parts) <= 4 else [*parts[:3], f"{len(parts) - 3} more"]
     return ", ".join(shown)
 

@@ -96,6 +96,7 @@ class CodeMix:
                 group="code",
                 before=step.before,
                 after=step.after,
+                seen=any(self._is_seen(path) for path in self._touched(index)),
             )
         for path, change in self.changes.items():
             data = self._is_data(path)
@@ -103,17 +104,23 @@ class CodeMix:
                 continue
             yield from self._of_file(path, change, data=data)
 
-    def hunks_of_step(self, index: int) -> list[tuple[str, int]]:
-        """Places ``(file, line)`` that step `index`, counted from 1, touches; of the newer side."""
-        one, two = self._tree_at(index - 1), self._tree_at(index)
+    def place_of_step(self, index: int) -> str | None:
+        """``file:line`` of what step `index`, counted from 1, changed, where that is one place that the run reads."""
         found = []
-        for path, change in self._trees.changes(one, two).items():
-            if self._is_data(path):
-                continue
-            parts = self._divide(path, change, data=False)
-            lines = [block.other_start + 1 for block in parts.blocks] if parts is not None else [1]
-            found += [(path, line) for line in lines]
-        return found
+        for path, change in self._touched(index).items():
+            if self._is_seen(path):
+                part = self._divide(path, change, data=False)
+                lines = [block.other_start + 1 for block in part.blocks] if part is not None else [1]
+                found += [f"{path}:{line}" for line in lines]
+        return found[0] if len(found) == 1 else None
+
+    def _touched(self, index: int) -> dict[str, Change]:
+        """The files of code that a step touches."""
+        changes = self._trees.changes(self._tree_at(index - 1), self._tree_at(index))
+        return {path: change for path, change in changes.items() if not self._is_data(path)}
+
+    def _is_seen(self, path: str) -> bool:
+        return path in self._read or path.rpartition("/")[2] == "MLproject"
 
     def tree(self, swapped: AbstractSet[str]) -> str:
         """The tree with the files of A but for what is swapped."""
@@ -225,7 +232,7 @@ class CodeMix:
                 before=self._shown(change, 0, block),
                 after=self._shown(change, 1, block),
                 where=f"{path}:{block.other_start + 1}" if block is not None else None,
-                seen=path in self._read,
+                seen=self._is_seen(path),
             )
 
     def _divide(self, path: str, change: Change, *, data: bool) -> Part | None:

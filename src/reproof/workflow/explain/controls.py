@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -22,13 +23,14 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         reason: Why nothing can be swapped; empty where it can.
-        moved: Whether that is because A and B come out the same here.
+        left: What stays in question then: ``nothing`` (the run varies by itself), ``what cannot be swapped``
+            (A and B come out the same here), or ``everything``.
         aside: Results that are left out, each with the reason.
         evidence: What was shown, a line each.
     """
 
     reason: str = ""
-    moved: bool = False
+    left: Literal["nothing", "what cannot be swapped", "everything"] = "everything"
     aside: tuple[tuple[str, str], ...] = ()
     evidence: tuple[str, ...] = ()
 
@@ -48,6 +50,7 @@ def control(bench: Bench, folder: Path) -> Controls:
     for name, each in zip(_NAMES, facts, strict=True):
         if each.exit_status is None:
             return Controls(reason=f"{name} cannot be made again: {each.problem.splitlines()[0]}")
+    bench.mixer.learn((facts[0].needs, facts[1].needs))
     came = [bench.question.came(each) for each in facts]
     if came == ["A", "B"]:
         what = "the same as recorded" if bench.question.metric is None else "as good and as bad as recorded"
@@ -60,8 +63,8 @@ def control(bench: Bench, folder: Path) -> Controls:
 def _metric_moved(bench: Bench, facts: list[Facts], came: list[Came]) -> Controls:
     shown = ", ".join(f"{name} {bench.question.say(each)}" for name, each in zip(_NAMES, facts, strict=True))
     if came[0] == came[1]:
-        return Controls(reason=f"made again here, A and B are alike: {shown}", moved=True)
-    return Controls(reason=f"made again here, A and B come out otherwise: {shown}", moved=True)
+        return Controls(reason=f"made again here, A and B are alike: {shown}", left="what cannot be swapped")
+    return Controls(reason=f"made again here, A and B come out otherwise: {shown}")
 
 
 def _again(bench: Bench, folder: Path, facts: list[Facts]) -> Controls:
@@ -103,6 +106,6 @@ def _nothing_left(
     if unstable.intersection(subjects):
         names = ", ".join(sorted(unstable.intersection(subjects))[:3])
         reason = f"the run varies by itself ({names}): `reproof explain RUN` says why"
-        return Controls(reason=reason, aside=aside)
+        return Controls(reason=reason, aside=aside, left="nothing")
     reason = "made again here, A and B come out the same: the cause is something that cannot be swapped here"
-    return Controls(reason=reason, moved=True)
+    return Controls(reason=reason, left="what cannot be swapped")

@@ -14,7 +14,7 @@ import msgspec
 from reproof.base import git
 from reproof.base.files import remove_tree
 from reproof.base.locations import cache_directory
-from reproof.compare.metrics import last_values, number_of
+from reproof.compare.metrics import number_of
 from reproof.errors import ProjectError, UsageError
 from reproof.execute.select import Isolation
 from reproof.model.event import Emit, silent
@@ -24,15 +24,16 @@ from reproof.project.settings import Settings, read_settings
 from reproof.store.records import Found
 from reproof.workflow.concealed import require_nothing_concealed
 from reproof.workflow.earlier_runs import require_kept
-from reproof.workflow.explain.atoms import as_factors
+from reproof.workflow.explain.atoms import Atom, as_factors
 from reproof.workflow.explain.bench import Bench, Budget, Frame, SpentError
 from reproof.workflow.explain.controls import Controls, control
 from reproof.workflow.explain.mixing import Mixer
 from reproof.workflow.explain.proof import Proof, Prover
 from reproof.workflow.explain.question import Question, choose_subjects, parse_share, worsening
 from reproof.workflow.explain.trials import Yardstick
+from reproof.workflow.explain.values import values_of
 from reproof.workflow.fetch import fetch_content, places_of
-from reproof.workflow.judge import judge, last_lines
+from reproof.workflow.judge import Side, judge, last_lines
 from reproof.workflow.lookup import Place, find_record, place_of
 from reproof.workflow.many import Hands
 from reproof.workflow.room import Plan
@@ -146,19 +147,33 @@ def _explain(pair: _Pair, bench: Bench, options: ExplainOptions, frame: Frame) -
     try:
         found = control(bench, frame.memory)
         if found.reason:
-            narrowed = (
-                tuple(each for each in bench.mixer.atoms if each.obstacle is not None) if found.moved else ()
-            )
-            proof = Proof(narrowed=narrowed, reason=found.reason, evidence=found.evidence)
+            proof = Proof(narrowed=_left(bench, found), reason=found.reason, evidence=found.evidence)
         else:
             proof = prover.prove()
             proof = msgspec.structs.replace(proof, evidence=(*found.evidence, *proof.evidence))
     except SpentError:
-        left = tuple(each for each in bench.mixer.atoms if each.id in prover.narrowed)
-        reason = f"not found within the budget of {frame.budget.text}"
-        proof = Proof(narrowed=left, reason=reason)
+        proof = _spent(bench, prover, frame)
         found = Controls()
     return _answer(pair, bench, proof, aside=(*aside, *found.aside))
+
+
+def _spent(bench: Bench, prover: Prover, frame: Frame) -> Proof:
+    """What the budget was enough for: what is left in question still turns A into B, all of it together."""
+    left = tuple(each for each in bench.mixer.atoms if each.id in prover.narrowed)
+    evidence: tuple[str, ...] = ()
+    if prover.narrowed != bench.mixer.swappable:
+        evidence = (f"swapping {bench.name(prover.narrowed)} together reproduces B (1 of 1 run)",)
+    reason = f"not found within the budget of {frame.budget.text}"
+    return Proof(narrowed=left, evidence=evidence, reason=reason)
+
+
+def _left(bench: Bench, found: Controls) -> tuple[Atom, ...]:
+    """What stays in question where the controls allow no search."""
+    if found.left == "nothing":
+        return ()
+    return tuple(
+        each for each in bench.mixer.atoms if found.left == "everything" or each.obstacle is not None
+    )
 
 
 def _unseen(reason: str, bench: Bench) -> str:
@@ -173,11 +188,11 @@ def _question(
     """What is to be explained, and what is left aside; or why there is nothing."""
     one, two = pair.records
     base = Question(a=one, b=two)
+    sides = bench.yardstick.sides()
     if options.metric is not None:
-        return _metric_question(base, options)
+        return _metric_question(base, options, sides)
     if options.worse_than is not None:
         raise UsageError("`--worse-than` needs a metric", hint="pass `--metric NAME` besides")
-    sides = bench.yardstick.sides()
     scratch = frame.plan.rooms
     assert scratch is not None
     differences = rejected(
@@ -197,22 +212,22 @@ def _question(
 
 
 def _metric_question(
-    base: Question, options: ExplainOptions
+    base: Question, options: ExplainOptions, sides: tuple[Side, Side]
 ) -> tuple[Question, tuple[tuple[str, str], ...]] | str:
     name = str(options.metric)
-    values = [last_values(side.metrics) for side in (base.a, base.b)]
+    values = [values_of(side) for side in sides]
     for label, found in zip("AB", values, strict=True):
         if name not in found:
             raise UsageError(
                 f"{label} has no metric `{name}`",
-                details=[("known", ", ".join(f"`{each}`" for each in found) or "none")],
+                details=[("known", ", ".join(f"`{each}`" for each in list(found)[:20]) or "none")],
             )
     limit = parse_share(options.worse_than or "0")
     one, two = (number_of(found[name]) for found in values)
-    share = worsening(one, two, upwards=two > one)
-    if not share > limit:
+    if not worsening(one, two, upwards=two > one) > limit:
         return f"`{name}` is {one:.6g} in A and {two:.6g} in B: it does not differ by more than {100 * limit:g} %"
-    return msgspec.structs.replace(base, metric=name, limit=limit, subjects=(f"metric:{name}",)), ()
+    subjects = (name if ":" in name else f"metric:{name}",)
+    return msgspec.structs.replace(base, metric=name, limit=limit, values=(one, two), subjects=subjects), ()
 
 
 def _find(one: str, two: str, options: ExplainOptions) -> _Pair:
@@ -321,5 +336,5 @@ def _answer(
 def _say(question: Question) -> str:
     if question.metric is None:
         return "which factor makes the results differ"
-    one, two = (number_of(last_values(side.metrics)[question.metric]) for side in (question.a, question.b))
+    one, two = question.values
     return f"what makes `{question.metric}` worse by more than {100 * question.limit:g} % ({one:.6g} -> {two:.6g})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -30,9 +30,11 @@ from reproof.workflow.explain.atoms import (
 )
 from reproof.workflow.explain.code import CodeMix
 from reproof.workflow.explain.data import DataMix, naming_of
-from reproof.workflow.explain.packages import as_requirements, mix_distributions, mix_locks
+from reproof.workflow.explain.packages import Fitting, as_requirements, mix_distributions, mix_locks
 from reproof.workflow.explain.trees import Trees
 from reproof.workflow.provision import find_recorded_python
+
+_PACKAGE = "package:"
 
 
 class Mixed(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ class Mixer:
         self.code = CodeMix(Trees(scratch / "trees", [top]), sides, store, self._tied())
         self._data = DataMix(sides, store, naming_of(top))
         self.atoms: tuple[Atom, ...] = tuple(self._list())
+        self._fitting = Fitting({}, ({}, {}))
         self.swappable = frozenset(each.id for each in self.atoms if each.obstacle is None)
 
     def _list(self) -> Iterator[Atom]:
@@ -80,6 +83,28 @@ class Mixer:
         yield from of_machine(one.hardware, two.hardware, len(os.sched_getaffinity(0)))
         if not other_python(one.environment, two.environment):
             yield from of_libraries(one.environment, two.environment)
+
+    def learn(self, needs: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]) -> None:
+        """Hear what the packages of A and of B need: what does not fit together is swapped together."""
+        versions = {
+            each.name: (each.before, each.after) for each in self.atoms if each.id.startswith(_PACKAGE)
+        }
+        self._fitting = Fitting(versions, needs)
+
+    def grown(self, swapped: AbstractSet[str]) -> frozenset[str]:
+        """A mixture, with what its packages of B need of B besides."""
+        return self._settled(swapped, self._fitting.grown)
+
+    def shrunk(self, swapped: AbstractSet[str]) -> frozenset[str]:
+        """A mixture, without packages of B that do not fit to those of A in it."""
+        return self._settled(swapped, self._fitting.shrunk)
+
+    def _settled(
+        self, swapped: AbstractSet[str], settle: Callable[[AbstractSet[str]], frozenset[str]]
+    ) -> frozenset[str]:
+        names = {each.removeprefix(_PACKAGE) for each in swapped if each.startswith(_PACKAGE)}
+        others = {each for each in swapped if not each.startswith(_PACKAGE)}
+        return frozenset(others.union(f"{_PACKAGE}{name}" for name in settle(names)))
 
     def mix(self, swapped: AbstractSet[str]) -> Mixed:
         """The record of A with `swapped`, ids of atoms, as in B.

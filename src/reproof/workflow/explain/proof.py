@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from reproof.model.explanation import Came, Factor
-from reproof.workflow.explain.atoms import GROUPS, Atom, as_factors, likelihood
+from reproof.workflow.explain.atoms import Atom, as_factors, likelihood
 from reproof.workflow.explain.bench import Bench
 from reproof.workflow.explain.search import change_points, smallest
 
@@ -89,11 +89,9 @@ class Prover:
 
     def _groups(self) -> list[tuple[str, frozenset[str]]]:
         """The smallest set of groups that turns A into B, each with what of the others it is to be seen with."""
-        members = {
-            group: frozenset(each.id for each in self._atoms if each.group == group)
-            for group in GROUPS
-            if any(each.group == group for each in self._atoms)
-        }
+        members: dict[str, frozenset[str]] = {}  # in the order of the likeliest atom of each
+        for each in self._atoms:
+            members[each.group] = members.get(each.group, frozenset()) | {each.id}
         found = smallest(
             tuple(members),
             lambda tries: self._hold([_of(members, each) for each in tries]),
@@ -122,6 +120,7 @@ class Prover:
                 ids, lambda tries: self._hold([frozenset(each) | others for each in tries]), self._bench.width
             )
         )
+        found = frozenset(self._bench.mixer.grown(found | others) & {each.id for each in atoms})
         self.narrowed = self.narrowed & (found | others)
         return Cause(guilty=found, taken=found, given=found)
 
@@ -163,26 +162,34 @@ class Prover:
             return causes
 
         def restored(tries: Sequence[Sequence[str]]) -> list[bool]:
-            wanted = [self._every - known - _of(units, each) for each in tries]
+            wanted = [self._bench.mixer.shrunk(self._every - known - _of(units, each)) for each in tries]
             self._bench.ask([(each, 0) for each in wanted])
             return [self._bench.came(each) == "A" for each in wanted]
 
         more = _of(units, smallest(tuple(units), restored, self._bench.width))
         return [*causes, Cause(guilty=more, taken=more, given=more)]
 
-    def _hold(self, mixtures: Sequence[AbstractSet[str]]) -> list[bool]:
-        self._bench.ask([(frozenset(each), 0) for each in mixtures])
+    def _hold(self, wanted: Sequence[AbstractSet[str]]) -> list[bool]:
+        mixtures = [self._bench.mixer.grown(each) for each in wanted]
+        self._bench.ask([(each, 0) for each in mixtures])
         answers = [self._bench.came(each) == "B" for each in mixtures]
         for mixture, answer in zip(mixtures, answers, strict=True):
             if answer and len(mixture) < len(self.narrowed):
-                self.narrowed = frozenset(mixture)
+                self.narrowed = mixture
         return answers
 
     def _without(self, causes: Sequence[Cause]) -> frozenset[str]:
-        return self._every - _union(each.given for each in causes)
+        return self._bench.mixer.shrunk(self._every - _union(each.given for each in causes))
 
     def _factors(self, guilty: AbstractSet[str]) -> tuple[Factor, ...]:
-        return as_factors([each for each in self._atoms if each.id in guilty])
+        return as_factors([self._placed(each) for each in self._atoms if each.id in guilty])
+
+    def _placed(self, atom: Atom) -> Atom:
+        """With its place in the code, where a commit has one."""
+        if not atom.id.startswith(_CHAIN):
+            return atom
+        index = int(atom.id.removeprefix(_CHAIN))
+        return msgspec.structs.replace(atom, where=self._bench.mixer.code.place_of_step(index))
 
     def _unproven(self, factors: Sequence[Factor], forth: Sequence[Came], back: Came) -> Proof:
         names = " and ".join(name_factor(each) for each in factors)

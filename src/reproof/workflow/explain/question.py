@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from reproof.compare.metrics import last_values, number_of
+from reproof.compare.metrics import number_of
 from reproof.errors import UsageError
 from reproof.model.difference import Difference, Outcome
 from reproof.model.explanation import Came
@@ -28,6 +28,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         subjects: Names of the results.
         metric: A metric in place of all results; None for the results themselves.
         limit: What it may be worse by, as a share of A's value: 0.005 for 0.5 %.
+        values: The metric's value in A and in B.
         complaints: The end of what A and B said, where they failed.
     """
 
@@ -36,6 +37,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[str, ...] = ()
     metric: str | None = None
     limit: float = 0.0
+    values: tuple[float, float] = (0.0, 0.0)
     complaints: tuple[str, str] = ("", "")
 
     def came(self, facts: Facts) -> Came:
@@ -69,7 +71,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         if came == "unresolved":
             return facts.problem.strip().splitlines()[-1] if facts.problem.strip() else "no result"
         if self.metric is not None:
-            return f"{self.metric} {facts.metrics.get(self.metric) and number_of(facts.metrics[self.metric]):.6g}"
+            return f"{self.metric} {number_of(facts.metrics[self.metric]):.6g}"
         words = {"A": "the result of A", "B": "the result of B", "other": "a third result"}
         return words[came]
 
@@ -91,7 +93,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         value = facts.metrics.get(self.metric)
         if facts.exit_status is None or value is None:
             return "unresolved"
-        one, two = (number_of(last_values(side.metrics)[self.metric]) for side in (self.a, self.b))
+        one, two = self.values
         worse = worsening(one, number_of(value), upwards=two > one)
         return "B" if worse > self.limit else "A"
 

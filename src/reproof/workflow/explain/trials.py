@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.naming import Naming
-from reproof.compare.metrics import last_values
 from reproof.errors import EnvironmentBuildError, MaterialError, ProjectError, ReproofError
 from reproof.model.codec import encode, record_id
 from reproof.model.difference import Difference, Outcome
@@ -24,6 +23,8 @@ from reproof.project.rendering import Places, render
 from reproof.project.settings import read_settings
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.explain.mixing import Mixed
+from reproof.workflow.explain.packages import needs_of
+from reproof.workflow.explain.values import values_of
 from reproof.workflow.judge import Side, judge, last_lines
 from reproof.workflow.room import Plan, Room, clean_room, refresh, rerun
 
@@ -47,11 +48,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         record: Id of its record; empty where there was no run.
         exit_status: Of its command; None where it could not be run.
         standings: Each result beside those of A and B.
-        metrics: Last values.
+        metrics: Numbers by name, as :func:`reproof.workflow.explain.values.values_of` gives them.
         problem: Why it failed, or could not be run: the end of what it said.
         seconds: Wall time of the command.
         isolation: The level that it had.
         evidence: The run's own record, where it was to be kept.
+        needs: Of such a run: what the packages of its environment say that they need.
     """
 
     record: str = ""
@@ -62,6 +64,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     isolation: str = ""
     evidence: bytes | None = None
+    needs: dict[str, tuple[str, ...]] = {}
 
 
 class Yardstick(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,11 +142,12 @@ class Workshop:
             record=record_id(encoded),
             exit_status=record.byproducts.exit_status,
             standings=_standings(task.yardstick, Side(record, room.store), room.folder / "compare"),
-            metrics=last_values(record.metrics),
+            metrics=values_of(Side(record, room.store)),
             problem=problem,
             seconds=record.byproducts.seconds,
             isolation=room.choice.level,
             evidence=encoded if task.keep is not None else None,
+            needs=needs_of(room.provision.environment.site_packages) if task.keep is not None else {},
         )
 
     def _room(self, plan: Plan) -> tuple[Room, int]:
