@@ -36,10 +36,11 @@ from reproof.workflow.imaged import (
     provide_image,
 )
 from reproof.workflow.isolated import Neighbours, isolate, isolate_contained
-from reproof.workflow.observe import Attention, Setup, tracking_names
+from reproof.workflow.observe import Attention, Setup
 from reproof.workflow.prepare import Prepared, Wishes, declared_products, environment_of
 from reproof.workflow.provision import Provision, Wanted, path_outside, provide
 from reproof.workflow.tracked import Tracker, open_tracker
+from reproof.workflow.tracking_files import tracking_names
 
 
 class RunOptions(Wishes, frozen=True, kw_only=True):

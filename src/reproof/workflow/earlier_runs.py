@@ -72,6 +72,19 @@ def artifacts_read(
     return found
 
 
+def with_known_content(found: Iterable[Artifact], read: Iterable[Artifact]) -> list[Artifact]:
+    """The files of `found`, of which those that MLflow opened to fetch what was `read` need no source.
+
+    Their content is kept. Where it lies outside of every folder that a room has, only MLflow was meant.
+    """
+    kept = {each.digest for each in read if each.kept}
+    return [
+        msgspec.structs.replace(each, kept=True) if each.digest in kept else each
+        for each in found
+        if not (each.digest in kept and each.name.startswith("/"))
+    ]
+
+
 def require_kept(record: Record, store: DirectoryStore) -> None:
     """Refuse to re-create a run whose models and artifacts of earlier runs are not here.
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
@@ -24,16 +24,15 @@ from reproof.capture.watch import Watch as NativeWatch
 from reproof.execute.protocol import Execution, Interrupted, Runner, Stopper, Watch
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
-from reproof.model.observation import ModelCreated, RunOpened
 from reproof.model.randomness import Entropy, RandomnessSection
 from reproof.model.recipe import Recipe
 from reproof.model.record import Byproducts, NativeLibrary, Omission
+from reproof.model.tracked import TrackedSection
 from reproof.store.directory import DirectoryStore
 from reproof.store.manifest import Digesting
-from reproof.tracking.address import parse
 from reproof.workflow.byproducts import describe_byproducts, left_in_home
 from reproof.workflow.confinement import Isolating
-from reproof.workflow.earlier_runs import artifacts_read
+from reproof.workflow.earlier_runs import artifacts_read, with_known_content
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.mapping import here
 from reproof.workflow.materials import (
@@ -45,6 +44,8 @@ from reproof.workflow.materials import (
     gather_materials,
 )
 from reproof.workflow.products import Keeping, gather_products
+from reproof.workflow.tracked_reads import gather_reads
+from reproof.workflow.tracking_files import find_tracking_files
 from reproof.workflow.web_reads import web_materials
 
 
@@ -139,6 +140,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str]
     redirected: tuple[str, ...]
     omissions: tuple[Omission, ...]
+    tracked: TrackedSection | None = None
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -269,7 +271,8 @@ def _result_variables(setup: Setup) -> dict[str, str]:
 def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
     naming = setup.naming
     logged = gather_logged(seen.lines.lines, setup.scratch / "artifacts", setup.store, naming)
-    tracking_files = (*setup.tracking_files, *_tracking_files(seen.lines, setup))
+    tracked = gather_reads(seen.lines, logged.ids, setup.scratch / "artifacts", setup.store, naming)
+    tracking_files = (*setup.tracking_files, *find_tracking_files(seen.lines, naming, Path(setup.recipe.cwd)))
     keeping = Keeping(
         store=setup.store,
         limit=setup.max_kept_bytes,
@@ -284,7 +287,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         reported=reported,
         cached=frozenset(caches.belonging(reported, {*seen.cached, *seen.opened} - written)),
         seen=seen.opened - written,
-        ignored=_not_inputs(setup, tracking_files),
+        ignored=(*_not_inputs(setup, tracking_files), *here(setup.mapped, tracked.places)),
         there=seen.before.entries,
         started=seen.started,
         written=written,
@@ -298,13 +301,14 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     materials, unclear = gather_materials(reads, setup.origins, naming, names)
     web, changed = web_materials(seen.lines, setup.tracking.values())
     stores = [str(naming.find_file(name)) for name in tracking_files]
-    earlier = artifacts_read(reads.reported, stores, naming, seen.started)
+    read = reads.reported - here(setup.mapped, tracked.places)
+    earlier = with_known_content(artifacts_read(read, stores, naming, seen.started), tracked.materials)
     loaded = observations.native_libraries(seen.lines)
     describe = setup.libraries or partial(native.describe, env_prefix=Path(naming.environment or "/nowhere"))
     return Evidence(
         execution=execution,
         interrupted=interrupted,
-        materials=(*materials, *earlier, *web),
+        materials=(*materials, *earlier, *tracked.materials, *web),
         products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
         native=native.with_pools(
@@ -326,7 +330,9 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
             *unclear,
             *changed,
             *logged.omissions,
+            *tracked.omissions,
         ),
+        tracked=tracked.section,
     )
 
 
@@ -359,47 +365,6 @@ def _written_outside(setup: Setup, seen: _Seen, tracking_files: tuple[str, ...])
         if stat.S_ISREG(status.st_mode) and status.st_mtime >= seen.started:
             reason = "written outside the project: products are looked for below the project only"
             yield Omission(subject=name, reason=reason, hides_results=True)
-
-
-def _tracking_files(lines: Observations, setup: Setup) -> tuple[str, ...]:
-    """Names of what the child's MLflow kept of its runs: stores, artifacts, models."""
-    names: set[str] = set()
-    folder = Path(setup.recipe.cwd)
-    models = [line.model for line in lines.of(ModelCreated)]
-    for line in lines.of(RunOpened):
-        names.update(tracking_names(line.uri, setup.naming, folder))
-        for name in tracking_names(line.artifact_uri, setup.naming, folder):
-            names.update(_own_part(PurePosixPath(name), line.run, models))
-    return tuple(sorted(names))
-
-
-def _own_part(artifacts: PurePosixPath, run: str, models: list[str]) -> set[str]:
-    """What belongs to a run whose artifacts lie there: ``EXPERIMENT/RUN/artifacts`` and ``EXPERIMENT/models``.
-
-    Within the project that is the whole folder of the experiment. Outside, the runs of others may be
-    there too, and their models may be inputs.
-    """
-    if artifacts.parent.name != run:
-        return {str(artifacts)}
-    experiment = artifacts.parents[1]
-    if str(experiment) != "." and not str(experiment).startswith(("/", "${")):
-        return {str(experiment)}
-    return {str(artifacts.parent), *(str(experiment / "models" / model) for model in models)}
-
-
-def tracking_names(address: str, naming: Naming, folder: Path | None = None) -> tuple[str, ...]:
-    """Names of the files and folders that a local tracking address stands for; none for a server.
-
-    A sqlite database comes with its journals. A relative address starts in `folder`, by default the top.
-    A folder that holds the whole project stands for nothing: it is not MLflow's alone.
-    """
-    found = parse(address, folder or Path(naming.top)) if address else None
-    if found is None or found.path is None:
-        return ()
-    forms = dict.fromkeys((os.path.normpath(found.path), os.path.realpath(found.path)))
-    names = [naming.name_file(form) for form in forms if not Path(naming.top).is_relative_to(form)]
-    ends = ("", "-journal", "-wal", "-shm") if found.kind == "sqlite" else ("",)
-    return tuple(f"{name}{end}" for name in names for end in ends)
 
 
 def _randomness(setup: Setup, lines: Observations) -> RandomnessSection:

@@ -27,9 +27,9 @@ from reproof.model.recipe import Recipe
 from reproof.model.record import Record, Tool
 from reproof.project.settings import Settings, read_settings
 from reproof.store.directory import DirectoryStore
-from reproof.tracking.template import prepare as prepare_store
-from reproof.tracking.template import room_environment
+from reproof.workflow.code_parts import require_submodules
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
+from reproof.workflow.earlier_runs import Shelf, require_kept
 from reproof.workflow.imaged import contain, provide_image_again, sealed_container
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
@@ -38,6 +38,7 @@ from reproof.workflow.provision import Original, Provision, provide_again
 from reproof.workflow.reach import require_interpreter
 from reproof.workflow.replaying import Replay, origins_again, replay, with_leaks
 from reproof.workflow.restore import Restored, Sources, restore_materials
+from reproof.workflow.room_store import lay_out_store, store_folder
 from reproof.workflow.run import complete, now
 
 #: ``own``: made by this user on this host; ``given``: they said that they trust it; ``none``.
@@ -90,6 +91,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
         provision: Its environment.
         choice: Its isolation, as it could be had.
         restored: Where its materials came from.
+        shelf: What the MLflow store of a re-run starts from.
     """
 
     folder: Path
@@ -98,6 +100,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     provision: Provision
     choice: Choice
     restored: Restored
+    shelf: Shelf = Shelf()
 
     @property
     def store(self) -> DirectoryStore:
@@ -125,6 +128,7 @@ def clean_room(plan: Plan, *, keep: bool, emit: Emit) -> Iterator[Room]:
         ProjectError: The repository does not have the commit.
         ExecutionError: The isolation that was asked for cannot be had.
     """
+    require_kept(plan.record, plan.store)
     folder = (plan.rooms or cache_directory() / "rooms") / secrets.token_hex(6)
     folder.mkdir(parents=True, mode=0o700)
     temporary = Path(tempfile.mkdtemp(prefix="reproof-"))
@@ -187,7 +191,7 @@ def _confined(room: Room, scratch: Path | None = None) -> Confinement:
     """What one re-run may touch."""
     folder, plan = room.folder, room.plan
     own = [room.top, folder / "home", room.temporary]
-    own += [scratch, folder / "mlflow" / scratch.name] if scratch is not None else []
+    own += [scratch, store_folder(folder)] if scratch is not None else []
     environment = room.provision.environment.folder
     inner = environment.is_relative_to(folder) and room.provision.contained is None
     prefixes = [path for path in room.provision.prefixes if not path.is_relative_to(folder)]
@@ -209,7 +213,7 @@ def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
     emit(Event(kind="start", subject="code", message=f"cloning commit {plan.record.code.commit[:12]}"))
     code = plan.record.code
     checkout = Checkout(settings=code.checkout, submodules=code.submodules, branch=code.branch)
-    clone_at(plan.source, top, code.commit, checkout)
+    require_submodules(clone_at(plan.source, top, code.commit, checkout), code, plan.source)
     if code.patch is not None:
         apply_patch(top, _content(plan.store, code.patch))
     emit(Event(kind="finish", subject="code"))
@@ -255,7 +259,7 @@ def rerun(
     scratch = folder / f"run-{number}"
     scratch.mkdir()
     record = plan.record
-    setup = _setup(room, scratch, _tracking(room, number, emit))  # which makes a folder that it may write
+    setup = _setup(room, scratch, lay_out_store(room, emit))  # which makes a folder that it may write
     if alter is not None:
         setup = msgspec.structs.replace(setup, recipe=alter(setup.recipe))
     evidence = observe(setup, emit)
@@ -304,7 +308,7 @@ def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:
     contained = room.provision.contained
     if contained is None:
         return setup
-    return contain(setup, contained, (folder / "mlflow" / scratch.name, folder / "home"))
+    return contain(setup, contained, (store_folder(folder), folder / "home"))
 
 
 def _empty(folder: Path) -> None:
@@ -325,33 +329,9 @@ def _recipe(room: Room, naming: Naming) -> Recipe:
             project=room.project,
             trusted=plan.trust != "none",
             network=plan.settings.network,
+            passed=plan.settings.pass_env,
         ),
     )
-
-
-def _tracking(room: Room, number: int, emit: Emit) -> dict[str, str]:
-    """Variables that lead MLflow to a store of this re-run's own."""
-    packages = {item.name: item.version for item in room.provision.section.distributions}
-    if "mlflow" not in packages and "mlflow-skinny" not in packages:
-        return {}
-    folder = room.folder / "mlflow" / f"run-{number}"
-    folder.mkdir()
-    found = packages.get("mlflow") or packages["mlflow-skinny"]
-    # Seconds, when it is the first time for this MLflow.
-    emit(Event(kind="start", subject="store", message="laying out an MLflow store for the re-run"))
-    # Asking that MLflow to make a database would run a stranger's code out here, or is not possible.
-    if room.plan.trust == "none" or room.provision.contained is not None:
-        uri = (folder / "mlruns").as_uri()
-    else:
-        uri = prepare_store(room.provision.environment.python, found, folder / "mlflow.db")
-    emit(Event(kind="finish", subject="store"))
-    variables = {**room_environment(uri), "REPROOF_ROOM": str(room.folder)}
-    section = room.plan.record.project
-    if section.experiment:
-        variables["MLFLOW_EXPERIMENT_NAME"] = section.experiment
-    if section.run_name:
-        variables["REPROOF_RUN_NAME"] = section.run_name
-    return variables
 
 
 def _draft(room: Room) -> Record:

@@ -96,7 +96,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         records.begin(draft)
         trail.start(draft, emit)
         evidence = observe(isolated(msgspec.structs.replace(begun.setup, digesting=digesting)), emit)
-    record = complete(draft, evidence, prepared.settings.pass_env)
+    record = complete(draft, evidence, prepared.settings.record_env)
     record = with_tables(record, begun.setup.naming, prepared.own, emit)
     record = sweep(record, options.parameters)
     identity, trouble = _write(records, record)
@@ -183,6 +183,7 @@ def complete(draft: Record, evidence: Evidence, variables_too: tuple[str, ...] =
         metrics=evidence.logged.metrics,
         byproducts=evidence.byproducts,
         omissions=(*draft.omissions, *evidence.omissions),
+        tracked=evidence.tracked,
     )
 
 

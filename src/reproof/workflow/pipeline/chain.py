@@ -43,6 +43,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
         stability: Whether it agrees with itself, where it differs by itself.
         sources: The stages whose products it read that were not the recorded ones.
         redirected: MLflow stores that its code named.
+        shelf: What its MLflow store started from.
     """
 
     link: StageLink
@@ -53,6 +54,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     stability: Stability = "not tried"
     sources: tuple[str, ...] = ()
     redirected: tuple[str, ...] = ()
+    shelf: Shelf = Shelf()
 
     def state(self, policy: Policy) -> StageState:
         """How it came out."""
@@ -110,7 +112,8 @@ class Chain:
         found = self._records[link.address]
         self._emit(Event(kind="note", subject=link.address, message=f"stage `{link.address}`"))
         sources = tuple(self._sources(found.record))
-        record, judgement, redirected = self._once(found, self._shelves.current)
+        shelf = self._shelves.current
+        record, judgement, redirected = self._once(found, shelf)
         self._shelves.set_aside()
         self._made[link.address] = record
         sources = tuple(dict.fromkeys((*sources, *self._shelves.others(found.record, record))))
@@ -120,7 +123,7 @@ class Chain:
         if sources and (bad or self._rejected & set(sources)) and self._has_inputs(found.record):
             alone, stability = self._alone(link, found)
         elif bad and decided(rejected(judgement.differences, self._policy)):
-            stability = self._again(found, record, self._shelves.current)
+            stability = self._again(found, record, shelf)
             self._restore_made(link.address)
         self._shelves.pass_on(found.record)
         if bad:
@@ -134,6 +137,7 @@ class Chain:
             stability=stability,
             sources=sources,
             redirected=redirected,
+            shelf=shelf,
         )
 
     def _once(self, found: Found, shelf: Shelf) -> tuple[Record, Judgement, tuple[str, ...]]:

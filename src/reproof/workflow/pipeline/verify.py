@@ -114,7 +114,12 @@ def decide(
     every += list(_nothing(tried))
     first = next((each for each in tried if each.state(policy) == "differs"), None)
     circumstances = [
-        Circumstances(recorded=each.found.record, rerun=each.record, room=room, redirected=each.redirected)
+        Circumstances(
+            recorded=each.found.record,
+            rerun=each.record,
+            room=msgspec.structs.replace(room, shelf=each.shelf),
+            redirected=each.redirected,
+        )
         for each in tried
     ]
     again = tuple(dict.fromkeys(line for each in circumstances for line in each.used_again()))

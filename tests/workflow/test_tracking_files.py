@@ -8,11 +8,8 @@ import pytest
 
 from reproof.base.naming import Naming
 from reproof.capture.observations import Observations
-from reproof.execute.process import ProcessRunner
 from reproof.model.observation import ModelCreated, RunOpened
-from reproof.model.recipe import Recipe
-from reproof.store.directory import DirectoryStore
-from reproof.workflow.observe import Setup, _tracking_files, tracking_names
+from reproof.workflow.tracking_files import find_tracking_files, tracking_names
 
 NAMING = Naming(top="/work/project", home="/home/me")
 ENDS = ("", "-journal", "-wal", "-shm")
@@ -78,28 +75,21 @@ def test_a_folder_that_holds_the_project_is_not_mlflows_alone(address: str) -> N
     assert tracking_names(address, NAMING) == ()
 
 
-def kept(tmp_path: Path, artifacts: str) -> set[str]:
+def kept(artifacts: str) -> set[str]:
     """What a run whose artifacts are in that folder keeps, besides its store."""
     opened = RunOpened(
         p=1, run="abc", uri="https://tracking.example", artifact_uri=f"file://{artifacts}/abc/artifacts"
     )
     lines = Observations([opened, ModelCreated(p=1, model="m-1", run="abc")], {}, 0, False)
-    setup = Setup(
-        recipe=Recipe(argv=("true",), env={}, cwd="/work/project"),
-        naming=NAMING,
-        scratch=tmp_path,
-        store=DirectoryStore(tmp_path),
-        runner=ProcessRunner(),
-    )
-    return set(_tracking_files(lines, setup))
+    return set(find_tracking_files(lines, NAMING, Path("/work/project/sub")))
 
 
-def test_in_the_project_the_experiment_is_mlflows(tmp_path: Path) -> None:
-    assert kept(tmp_path, "/work/project/sub/mlruns/1") == {"sub/mlruns/1"}
+def test_in_the_project_the_experiment_is_mlflows() -> None:
+    assert kept("/work/project/sub/mlruns/1") == {"sub/mlruns/1"}
 
 
 @pytest.mark.parametrize("folder", ["/data/mlruns/1", "/work/project"])
-def test_of_a_shared_folder_only_this_runs_part_is_meant(tmp_path: Path, folder: str) -> None:
+def test_of_a_shared_folder_only_this_runs_part_is_meant(folder: str) -> None:
     """A model of another run there may be an input, and all else in the project is the project's."""
     base = "" if folder == "/work/project" else f"{folder}/"
-    assert kept(tmp_path, folder) == {f"{base}abc", f"{base}models/m-1"}
+    assert kept(folder) == {f"{base}abc", f"{base}models/m-1"}
