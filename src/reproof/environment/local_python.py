@@ -14,6 +14,7 @@ from reproof import injected
 from reproof.base.files import locked, remove_tree, write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
+from reproof.environment import jupyter
 from reproof.environment.installed import edited_files, list_distributions, with_edits
 from reproof.environment.python import interpreter_at, require_reachable
 from reproof.environment.uv import explain, run_uv
@@ -124,6 +125,7 @@ def overlay(environment: Environment) -> Overlay:
         injected.version(),
         [str(path) for path in environment.paths],
         sorted((path.name, path.stat().st_mtime_ns) for path in scripts),
+        jupyter.facts(environment),
     ]
     key = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:20]
     folder = cache_directory() / "overlays" / key
@@ -148,6 +150,7 @@ def _make(environment: Environment, result: Overlay, scripts: list[Path]) -> Non
     for script in scripts:
         if not (result.scripts / script.name).exists():
             _mirror(script, result)
+    jupyter.show(environment, result.folder, result.python)
     write_atomic(result.folder / _MARKER, b"", durable=False)
 
 

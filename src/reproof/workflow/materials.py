@@ -51,6 +51,9 @@ _NOISE = (
     "/.cache/matplotlib/",
     "/.config/matplotlib/",
     "/.config/mlflow/telemetry.json",
+    "/.jupyter/migrated",
+    "/.ipython/profile_default/history.sqlite",
+    "/.ipython/profile_default/db/",
 )
 
 

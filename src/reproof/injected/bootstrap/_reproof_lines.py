@@ -244,6 +244,10 @@ def shortened(name):
     """A path below the project, the environment or HOME with that part named; others as they are."""
     if name.startswith("<"):
         return name
+    if "/ipykernel_" in name:
+        import _reproof_notebook
+
+        return _reproof_notebook.cell(name) or name
     name = os.path.abspath(name)
     if not _roots:
         _roots.extend(_find_roots())

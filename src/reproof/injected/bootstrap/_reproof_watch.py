@@ -53,6 +53,7 @@ _AWAITED = (
     ("multiprocessing.util", "_reproof_workers", "prepare"),
     ("multiprocess.util", "_reproof_workers", "prepare"),
     ("http.client", "_reproof_web", "install"),
+    ("IPython.core.tips", "_reproof_notebook", "tips"),
 )
 
 #: Different files that a process may note.
