@@ -23,8 +23,8 @@ from reproof.model.record import (
 )
 from reproof.model.stress import Exercise
 from reproof.workflow.altering import Setting, Variation, apply_all, ineffective
-from reproof.workflow.bench import SpentError
-from reproof.workflow.stress import _culprits, _exercised, _group, _level
+from reproof.workflow.budget import SpentError
+from reproof.workflow.stress import _culprits, _exercised, _level, exercise_group
 from reproof.workflow.variations import GROUPS, VARIATIONS, select
 
 
@@ -195,7 +195,7 @@ def test_none_is_found_with_one_run() -> None:
 
 
 def test_a_spent_budget_is_told_not_guessed() -> None:
-    result = _group(Program({"umask"}, budget=2), setting(), MEMBERS)
+    result = exercise_group(Program({"umask"}, budget=2), setting(), MEMBERS)
     unresolved = [each for each in result if each.outcome == "unresolved"]
     assert "umask" in {each.name for each in unresolved}
     assert all("the budget is spent" in each.reason for each in unresolved)

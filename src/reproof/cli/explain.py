@@ -47,6 +47,9 @@ def command(
     the factors within. What is called proven turned A into B twice, and B back into A. Ended half-way and
     called again with the same words, it goes on.
 
+    With A alone: what makes it differ from itself, or what circumstance its result depends on. Entropy, clock,
+    addresses, threads and the like are held fast, one after the other, until re-runs are equal.
+
     Exit status: 0 proven, 1 only suspected or not found, 3 nothing to compare.
     """
     from reproof.cli.console import write_document
@@ -56,9 +59,30 @@ def command(
 
     hands = Hands(count=options.pop("jobs"), cluster=options.pop("cluster"))
     if b is None:
-        raise UsageError("explaining one run is not available", hint="pass a second run to compare it with")
+        return _alone(a, terminal, output_format, output, options)
     chosen = ExplainOptions(hands=hands, **options)
     with terminal.console() as console:
         explanation = explain(a, b, chosen, console.emit)
+    write_document(render_explanation(explanation, output_format, **terminal.look(output)), output)
+    return exit_status_of(explanation)
+
+
+def _alone(
+    run: str, terminal: Terminal, output_format: str, output: Path | None, options: dict[str, Any]
+) -> int:
+    """Why one run does not repeat."""
+    from reproof.cli.console import write_document
+    from reproof.report.explanation import render_explanation
+    from reproof.workflow.explain.explain import exit_status_of
+    from reproof.workflow.pins import explain_alone
+    from reproof.workflow.stress import StressOptions
+
+    for name in ("metric", "worse_than", "force"):
+        if options.pop(name):
+            raise UsageError(
+                f"`--{name.replace('_', '-')}` needs two runs", hint="pass a second run to compare it with"
+            )
+    with terminal.console() as console:
+        explanation = explain_alone(run, StressOptions(**options), console.emit)
     write_document(render_explanation(explanation, output_format, **terminal.look(output)), output)
     return exit_status_of(explanation)

@@ -34,7 +34,7 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # n
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="name all variations"
 )
-@click.option("--budget", type=click.IntRange(min=2), metavar="N", help="make at most N re-runs")
+@click.option("--budget", metavar="N|TIME", help="make at most N re-runs, or begin none after this time: 10m")
 @isolation
 @timeout
 @offline

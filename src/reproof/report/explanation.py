@@ -75,8 +75,10 @@ def _sides(factor: Factor) -> str:
 
 def _text(explanation: Explanation, width: int, paint: Paint) -> Iterator[str]:
     yield f"explained: {paint(headline(explanation), _STYLES[explanation.status])}"
-    yield f"  A         {explanation.a[:12]} of {plain(explanation.project)}"
-    yield f"  B         {explanation.b[:12]}"
+    alone = explanation.a == explanation.b
+    yield f"  {'run' if alone else 'A'.ljust(3)}       {explanation.a[:12]} of {plain(explanation.project)}"
+    if not alone:
+        yield f"  B         {explanation.b[:12]}"
     if explanation.subjects:
         names = ", ".join(plain(each, _LONG) for each in explanation.subjects[:5])
         more = f" and {len(explanation.subjects) - 5} more" if len(explanation.subjects) > 5 else ""
@@ -163,6 +165,7 @@ def _page(explanation: Explanation) -> str:
         title=f"explained: {explanation.status}: {plain(explanation.project)}",
         tone=_TONES[explanation.status],
         explanation=explanation,
+        alone=explanation.a == explanation.b,
         headline=headline(explanation),
         made=plain(date(explanation.created)),
         causes=rows(explanation.causes),

@@ -12,7 +12,8 @@ from reproof.model.recipe import Recipe
 from reproof.model.record import Record
 
 ENVIRONMENT_ORDER = "environment-order"
-ASLR = "aslr"
+
+_WITNESS = "witness"  # loaded for nothing but to tell whether addresses are fixed
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +103,9 @@ def ineffective(variation: Variation, log: Sequence[Loaded], processes: Sequence
     if variation.shim is None:
         return None
     problem = not_loaded(variation.shim[0], log, processes)
-    if problem is None and variation.name == ASLR:
-        theirs = [each for each in log if each.process in processes] or log
+    if problem is None and variation.shim[0] == _WITNESS:
+        latest = {each.process: each for each in log}  # a process that executes another program stays one
+        theirs = [latest[each] for each in processes if each in latest] or list(latest.values())[-1:]
         if not all(each.has_fixed_addresses for each in theirs):
             return "this system does not let a process switch address randomisation off"
     return problem

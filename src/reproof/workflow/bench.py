@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from reproof.model.policy import Policy
 from reproof.model.recipe import Recipe
 from reproof.model.record import Record
 from reproof.workflow.altering import Setting, Variation, apply_all, ineffective, shims_of
+from reproof.workflow.budget import Budget
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.room import Plan, Room, clean_room, refresh, rerun
 from reproof.workflow.verdicts import decided, rejected
@@ -31,17 +31,6 @@ _OTHER_TIME = 1_300_000_017
 Changes = dict[str, str]
 
 
-class SpentError(Exception):
-    """The budget does not allow another run."""
-
-
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """How much may be done: re-runs at most, and the moment (time.time) after which none begins; None for any."""
-
-    runs: int | None = None
-    until: float | None = None
-
-
 class Bench:
     """Makes the re-runs of one stress: one after the other, in one room, or in another for the path.
 
@@ -51,12 +40,14 @@ class Bench:
         policy: What counts as the same.
         unstable: Results that vary by themselves.
         inactive: Why variations had no effect, though they were applied: their shim was not loaded.
+        latest: Folder of the latest re-run's logs.
     """
 
     def __init__(self, plan: Plan, stack: ExitStack, budget: Budget, emit: Emit) -> None:
         self.plan = plan
         self.runs = 0
         self.inactive: dict[str, str] = {}
+        self.latest = Path()
         self.policy: Policy = plan.settings.policy
         self.unstable: set[str] = set()
         self._stack = stack
@@ -77,12 +68,12 @@ class Bench:
         """What variations may look at."""
         return self._setting(self.room)
 
-    def control(self) -> Record:
+    def control(self) -> Side:
         """Run the recipe as it was recorded; the first time this is what all others are compared to."""
         side = self.run(())
         if self._control is None:
             self._control = side
-        return side.record
+        return side
 
     def repeat(self) -> Changes:
         """Run the control again: what differs varies by itself, and is no longer looked at."""
@@ -114,7 +105,7 @@ class Bench:
         Raises:
             SpentError: The budget does not allow it.
         """
-        self._require_budget()
+        self._budget.require(self.runs)
         self.runs += 1
         names = {each.name for each in variations}
         elsewhere = "path" in names
@@ -127,7 +118,7 @@ class Bench:
         number = self._used[elsewhere]
         _date_files(room.top, _OTHER_TIME if "file-times" in names else _FILE_TIME)
         (room.folder / "home/elsewhere").mkdir(exist_ok=True)
-        place = room.folder / f"run-{number}"
+        place = self.latest = room.folder / f"run-{number}"
 
         def alter(recipe: Recipe) -> Recipe:
             return apply_all(recipe, variations, self._prepared(room, place, variations))
@@ -141,11 +132,6 @@ class Bench:
         assert self._control is not None
         return self.between(self._control, side)
 
-    def _require_budget(self) -> None:
-        allowed, until = self._budget.runs, self._budget.until
-        if (allowed is not None and self.runs >= allowed) or (until is not None and time.time() >= until):
-            raise SpentError
-
     def _setting(self, room: Room) -> Setting:
         return Setting(record=self.plan.record, home=room.folder / "home", shims=shims.provide())
 
@@ -153,9 +139,7 @@ class Bench:
         """The setting of one re-run, with the shims that it loads laid out in a folder that its room shows."""
         setting = self._setting(room)
         names = shims_of(variations)
-        if not names:
-            return setting
-        libraries = shims.lay_out(setting.shims, names, place / "shims")
+        libraries = shims.lay_out(setting.shims, names, place / "shims") if names else {}
         return msgspec.structs.replace(setting, libraries=libraries, log=place / "shims.log")
 
     def _note(self, variations: Sequence[Variation], record: Record, place: Path) -> None:

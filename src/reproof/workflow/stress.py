@@ -20,7 +20,8 @@ from reproof.model.stress import LEVELS, Change, Exercise, Level, StressOutcome,
 from reproof.project.settings import read_settings
 from reproof.store.records import Found
 from reproof.workflow.altering import Setting, Variation
-from reproof.workflow.bench import STATUS, Bench, Budget, Changes, SpentError
+from reproof.workflow.bench import STATUS, Bench, Changes
+from reproof.workflow.budget import Budget, SpentError
 from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import find_record, place_of
@@ -41,7 +42,7 @@ class StressOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         vary: What is varied, as on the command line.
-        budget: Re-runs at most; None for as many as it takes.
+        budget: Re-runs at most, or a time, as on the command line; None for as many as it takes.
         isolation: How the runs are kept apart.
         timeout: Seconds for one run.
         offline: Take packages from the cache alone.
@@ -50,7 +51,7 @@ class StressOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     vary: str = "all"
-    budget: int | None = None
+    budget: str | None = None
     isolation: Isolation = "auto"
     timeout: float | None = None
     offline: bool = False
@@ -77,15 +78,12 @@ def stress(reference: str, options: StressOptions, emit: Emit = silent) -> Stres
         MaterialError, EnvironmentBuildError, ExecutionError: It cannot be re-run.
     """
     wanted = select(options.vary)
-    folder = Path(reference)
-    found = find_record("last", folder) if folder.is_dir() else find_record(reference)
-    if found.record.state == "unfinished":
-        raise ProjectError("cannot re-run a run that has not ended", details=[("record", found.id[:12])])
-    require_kept(found.record, place_of(found).store)
+    budget = Budget.parse(options.budget)
+    found = open_run(reference)
     rooms = cache_directory() / "rooms" / f"stress-{secrets.token_hex(6)}"
     try:
         with ExitStack() as stack:
-            bench = Bench(_plan(found, options, rooms), stack, Budget(runs=options.budget), emit)
+            bench = Bench(plan_for(found, options, rooms), stack, budget, emit)
             exercises, subjects = _exercise(bench, wanted)
             level = _level(exercises)
             return StressReport(
@@ -96,8 +94,8 @@ def stress(reference: str, options: StressOptions, emit: Emit = silent) -> Stres
                 exercises=exercises,
                 subjects=subjects,
                 runs=bench.runs,
-                budget=options.budget,
-                conditions=_conditions(bench),
+                budget=budget.runs,
+                conditions=(*conditions_of(bench), *([("budget", budget.text)] if budget.text else ())),
                 tool=f"reproof {version('reproof')}",
             )
     finally:
@@ -111,7 +109,23 @@ def exit_status_of(report: StressReport) -> int:
     return 0 if any(each.outcome == "same" for each in report.exercises) else 3
 
 
-def _plan(found: Found, options: StressOptions, rooms: Path) -> Plan:
+def open_run(reference: str) -> Found:
+    """The record of a run, or of the newest run of a folder, that can be re-run.
+
+    Raises:
+        RecordError: There is no such record.
+        ProjectError: It has not ended, or read what is not kept.
+    """
+    folder = Path(reference)
+    found = find_record("last", folder) if folder.is_dir() else find_record(reference)
+    if found.record.state == "unfinished":
+        raise ProjectError("cannot re-run a run that has not ended", details=[("record", found.id[:12])])
+    require_kept(found.record, place_of(found).store)
+    return found
+
+
+def plan_for(found: Found, options: StressOptions, rooms: Path) -> Plan:
+    """What the rooms for re-runs of a record are made from; `rooms` is the folder that they are made in."""
     place = place_of(found)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     fetch_content(found.record, place.store, place.top, places_of(options.stores))
@@ -131,7 +145,7 @@ def _plan(found: Found, options: StressOptions, rooms: Path) -> Plan:
 
 
 def _exercise(bench: Bench, wanted: Sequence[Variation]) -> tuple[tuple[Exercise, ...], tuple[str, ...]]:
-    record = bench.control()
+    record = bench.control().record
     if record.byproducts.exit_status != bench.plan.record.byproducts.exit_status:
         raise ProjectError(
             "the re-run does not end as the recorded run did: there is nothing to vary",
@@ -154,7 +168,7 @@ def _exercise(bench: Bench, wanted: Sequence[Variation]) -> tuple[tuple[Exercise
         return (*found, *(_left_out(each, reason) for each in alone)), subjects
     for group in dict.fromkeys(each.group for each in alone):
         members = [each for each in alone if each.group == group]
-        found += _group(bench.vary, bench.setting, members)
+        found += exercise_group(bench.vary, bench.setting, members)
     found = [_exercised(each, bench.inactive) for each in found]
     if any(each.outcome in ("differs", "fails") for each in found[1:]):
         found = _confirmed(bench, found)
@@ -169,8 +183,8 @@ def _repeat(bench: Bench) -> Exercise:
         return _left_out(variation, "the budget is spent")
 
 
-def _group(vary: Vary, setting: Setting, members: Sequence[Variation]) -> list[Exercise]:
-    """All members at once, and told apart where something changes."""
+def exercise_group(vary: Vary, setting: Setting, members: Sequence[Variation]) -> list[Exercise]:
+    """All members at once, and told apart where something changes; one exercise for each member."""
     found: dict[str, Exercise] = {}
     possible = []
     for each in members:
@@ -289,7 +303,8 @@ def _level(exercises: Sequence[Exercise]) -> Level | None:
     return LEVELS[reached]
 
 
-def _conditions(bench: Bench) -> tuple[tuple[str, str], ...]:
+def conditions_of(bench: Bench) -> tuple[tuple[str, str], ...]:
+    """Under which conditions the re-runs of a bench were made: name and value."""
     chance, hardware = bench.plan.record.randomness, bench.plan.record.hardware
     return (
         ("isolation", bench.room.choice.level),

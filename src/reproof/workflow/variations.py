@@ -13,8 +13,9 @@ from pathlib import Path
 
 from reproof.base.programs import call
 from reproof.errors import ExecutionError, UsageError
+from reproof.execute.profiles import THREADS
 from reproof.model.recipe import Recipe
-from reproof.workflow.altering import ASLR, ENVIRONMENT_ORDER, Setting, Variation
+from reproof.workflow.altering import ENVIRONMENT_ORDER, Setting, Variation
 
 GROUPS = ("repeat", "circumstances", "one-cpu", "threads", "isa", "entropy")
 
@@ -25,15 +26,6 @@ _NO_RANDOM_ADDRESSES = 0x0040000  # ADDR_NO_RANDOMIZE of <linux/personality.h>
 #: Libraries whose pools of threads, and whose kernels for the instruction sets, variables decide.
 _POOLS = ("libgomp", "libomp", "libiomp", "openblas", "mkl", "torch", "tensorflow", "xla", "tbb", "blis")
 _KERNELS = ("openblas", "mkl", "torch", "dnnl", "onednn", "tensorflow")
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 _ISA = {
     "OPENBLAS_CORETYPE": "Nehalem",
     "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
@@ -73,7 +65,9 @@ def select(text: str) -> tuple[Variation, ...]:
     return tuple(each for each in VARIATIONS if each.name in chosen)
 
 
-def _with(**variables: str) -> Callable[[Recipe, Setting], Recipe]:
+def with_variables(**variables: str) -> Callable[[Recipe, Setting], Recipe]:
+    """Recipes with these variables."""
+
     def apply(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
         return _set(recipe, variables)
 
@@ -127,11 +121,13 @@ def _has_home_materials(setting: Setting) -> str | None:
     return f"the run reads `{found[0]}`" if found else None
 
 
-def _one_cpu(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
+def one_cpu(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
+    """The command on one CPU alone."""
     return recipe.wrapped("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))))
 
 
-def _needs_cpus(setting: Setting) -> str | None:  # noqa: ARG001
+def needs_cpus(setting: Setting) -> str | None:  # noqa: ARG001
+    """Why one CPU cannot be tried here; None where it can."""
     if not hasattr(os, "sched_getaffinity") or shutil.which("taskset") is None:
         return "there is no `taskset` here"
     return "this machine gives us one CPU only" if len(os.sched_getaffinity(0)) < 2 else None
@@ -140,7 +136,7 @@ def _needs_cpus(setting: Setting) -> str | None:  # noqa: ARG001
 def _other_threads(recipe: Recipe, setting: Setting) -> Recipe:
     cpus = setting.record.hardware.affinity or 2
     recorded = setting.record.environment.variables
-    changed = {name: "1" if recorded.get(name, str(cpus)) != "1" else "3" for name in _THREADS}
+    changed = {name: "1" if recorded.get(name, str(cpus)) != "1" else "3" for name in THREADS}
     return _set(recipe, changed)
 
 
@@ -154,17 +150,22 @@ def _loads(names: Sequence[str], words: str) -> Callable[[Setting], str | None]:
     return obstacle
 
 
-def _shim(name: str) -> Callable[[Setting], str | None]:
+def needs_shim(name: str) -> Callable[[Setting], str | None]:
+    """The obstacle of what needs a shim."""
     return lambda setting: setting.shims.obstacle(name)
 
 
-def _fixed_addresses(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
-    """Where the system does not allow it the command starts all the same; the shim tells."""
+def fixed_addresses(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
+    """The command without address randomisation.
+
+    Where the system does not allow it the command starts all the same; the shim tells.
+    """
     text = 'if setarch -R true 2>/dev/null; then exec setarch -R "$@"; fi; exec "$@"'
     return recipe.wrapped("sh", "-c", text, "sh")
 
 
-def _no_fixed_addresses(setting: Setting) -> str | None:
+def no_fixed_addresses(setting: Setting) -> str | None:
+    """Why addresses cannot be fixed here; None where they can."""
     if shutil.which("setarch") is None:
         return "there is no `setarch` here (apt-get install util-linux)"
     try:
@@ -232,7 +233,7 @@ VARIATIONS: tuple[Variation, ...] = (
         group="circumstances",
         what="USER and LOGNAME",
         remedy="write no user name into results",
-        apply=_with(USER="somebody", LOGNAME="somebody"),
+        apply=with_variables(USER="somebody", LOGNAME="somebody"),
     ),
     Variation(
         name="process-ids",
@@ -258,21 +259,21 @@ VARIATIONS: tuple[Variation, ...] = (
         group="circumstances",
         what=f"{_PADDING} bytes more of variables",
         remedy="initialise memory before it is read",
-        apply=_with(PADDING="x" * _PADDING),
+        apply=with_variables(PADDING="x" * _PADDING),
     ),
     Variation(
         name="malloc-fill",
         group="circumstances",
         what="what fresh memory holds (MALLOC_PERTURB_)",
         remedy="initialise memory before it is read: `np.zeros` for `np.empty`",
-        apply=_with(MALLOC_PERTURB_="165"),
+        apply=with_variables(MALLOC_PERTURB_="165"),
     ),
     Variation(
         name="readdir-order",
         group="circumstances",
         what="the order in which folders are listed, turned round",
         remedy="sort what `os.listdir`, `glob` and `iterdir` give",
-        obstacle=_shim("readdir"),
+        obstacle=needs_shim("readdir"),
         shim=("readdir", "reversed"),
     ),
     Variation(
@@ -280,7 +281,7 @@ VARIATIONS: tuple[Variation, ...] = (
         group="circumstances",
         what="the date, 347 days ahead",
         remedy="pass the date as a parameter; take no seed and no feature from the clock",
-        obstacle=_shim("clock"),
+        obstacle=needs_shim("clock"),
         shim=("clock", f"ahead:{_AHEAD}"),
     ),
     Variation(
@@ -288,16 +289,16 @@ VARIATIONS: tuple[Variation, ...] = (
         group="circumstances",
         what="the name of the machine",
         remedy="write no host name into results, and take no seed from it",
-        obstacle=_shim("host"),
+        obstacle=needs_shim("host"),
         shim=("host", "another-machine"),
     ),
     Variation(
-        name=ASLR,
+        name="aslr",
         group="circumstances",
         what="address randomisation, switched off",
         remedy="sort by a key of your own, not by `id()` or the default hash of objects",
-        apply=_fixed_addresses,
-        obstacle=_no_fixed_addresses,
+        apply=fixed_addresses,
+        obstacle=no_fixed_addresses,
         shim=("witness", "on"),
     ),
     Variation(
@@ -305,8 +306,8 @@ VARIATIONS: tuple[Variation, ...] = (
         group="one-cpu",
         what="one CPU",
         remedy="fix the number of workers and threads, instead of asking for the number of CPUs",
-        apply=_one_cpu,
-        obstacle=_needs_cpus,
+        apply=one_cpu,
+        obstacle=needs_cpus,
     ),
     Variation(
         name="threads",
@@ -321,7 +322,7 @@ VARIATIONS: tuple[Variation, ...] = (
         group="isa",
         what="the instruction sets that OpenBLAS, MKL, oneDNN, PyTorch, NumPy and glibc choose kernels for",
         remedy="compare with a tolerance across CPU types, or pin the kernels by these variables",
-        apply=_with(**_ISA),
+        apply=with_variables(**_ISA),
         obstacle=_loads(_KERNELS, "library that lets us choose"),
     ),
     Variation(
@@ -329,8 +330,8 @@ VARIATIONS: tuple[Variation, ...] = (
         group="isa",
         what="the instruction sets, for all libraries at once: those of x86-64-v3",
         remedy="compare with a tolerance across CPU types, or record with `--determinism portable`",
-        apply=_with(GLIBC_TUNABLES=_V3),
-        obstacle=_shim("cpuid"),
+        apply=with_variables(GLIBC_TUNABLES=_V3),
+        obstacle=needs_shim("cpuid"),
         shim=("cpuid", "x86-64-v3"),
     ),
     Variation(
@@ -338,7 +339,7 @@ VARIATIONS: tuple[Variation, ...] = (
         group="entropy",
         what="the system's entropy: a stream that repeats",
         remedy="seed every generator; `reproof show` names unseeded draws",
-        obstacle=_shim("entropy"),
+        obstacle=needs_shim("entropy"),
         shim=("entropy", "1"),
     ),
 )

@@ -10,6 +10,8 @@ import os
 import sys
 
 _VARIABLE = "REPROOF_OBSERVATIONS"
+#: What only some re-runs want: variable, module.
+_ASKED_FOR = (("REPROOF_SERIAL", "_reproof_serial"), ("REPROOF_SITES", "_reproof_sites"))
 _GENERATIONS = 6  # how far up to look for a run when the environment was emptied
 
 
@@ -41,6 +43,9 @@ def _begin(folder):
             sys.path.remove(folder)
     _reproof_imports.serve(folder)
     _reproof_watch.begin("environment" if folder.endswith("/_reproof_injected") else "path")
+    for variable, ours in _ASKED_FOR:
+        if variable in os.environ:
+            __import__(ours).begin()
 
 
 def _settings_of_ancestor():
