@@ -10,7 +10,7 @@ import msgspec
 
 from reproof.execute.profiles import THREADS
 from reproof.model.explanation import KINDS, Factor
-from reproof.model.record import EnvironmentSection, HardwareSection, ProjectSection, Record
+from reproof.model.record import EnvironmentSection, HardwareSection, Record
 from reproof.model.table import ENDINGS
 from reproof.workflow.explain.packages import differing
 
@@ -31,6 +31,10 @@ _ISA = frozenset(
         "MKL_DEBUG_CPU_TYPE",
         "GLIBC_TUNABLES",
     }
+)
+#: Variables that shells and terminals set, and that come and go.
+_OF_SHELLS = frozenset(
+    {"_", "OLDPWD", "PWD", "SHLVL", "TERM", "COLUMNS", "LINES", "COLORTERM", "TERM_PROGRAM"}
 )
 _THREADS = frozenset({*THREADS, "GOTO_NUM_THREADS", "MKL_DOMAIN_NUM_THREADS", "NUMBA_NUM_THREADS"})
 _DATA = ENDINGS | {
@@ -110,50 +114,6 @@ def is_data(path: str, read: bool) -> bool:
     return suffix in _DATA and read
 
 
-def of_parameters(before: ProjectSection, after: ProjectSection) -> Iterator[Atom]:
-    """Parameters one by one, arguments of a plain command one by one, else the command as a whole."""
-    if before.entry_point != after.entry_point or (before.entry_point is None and not _alike(before, after)):
-        yield Atom(
-            id="command",
-            kind="command",
-            name="command",
-            group="parameters",
-            before=before.command,
-            after=after.command,
-        )
-        return
-    if before.entry_point is None:
-        yield from _of_arguments(before.argv, after.argv)
-        return
-    for name in sorted({*before.parameters, *after.parameters}):
-        one, two = before.parameters.get(name), after.parameters.get(name)
-        if one != two:
-            yield Atom(
-                id=f"parameter:{name}", kind="parameter", name=name, group="parameters", before=one, after=two
-            )
-
-
-def _alike(before: ProjectSection, after: ProjectSection) -> bool:
-    same = before.shell == after.shell and len(before.argv) == len(after.argv)
-    return same and before.argv[:1] == after.argv[:1]
-
-
-def _of_arguments(before: Sequence[str], after: Sequence[str]) -> Iterator[Atom]:
-    for index, (one, two) in enumerate(zip(before, after, strict=True)):
-        if one == two:
-            continue
-        option, equals, _ = one.partition("=")
-        earlier = before[index - 1]
-        name = f"argument {index}"
-        if equals and two.startswith(f"{option}=") and option.startswith("-"):
-            name = option
-        elif earlier.startswith("-") and earlier == after[index - 1] and "=" not in earlier:
-            name = earlier
-        yield Atom(
-            id=f"argument:{index}", kind="parameter", name=name, group="parameters", before=one, after=two
-        )
-
-
 def of_chance(before: Record, after: Record) -> Iterator[Atom]:
     """Seed, profile, and what is done about entropy."""
     one, two = before.randomness, after.randomness
@@ -177,6 +137,19 @@ def of_variables(before: Record, after: Record) -> Iterator[Atom]:
             continue
         kind = "threads" if name in _THREADS else "isa" if name in _ISA else "variable"
         yield Atom(id=f"variable:{name}", kind=kind, name=name, group="variables", before=left, after=right)
+    names = [{*side.variables, *side.variable_names} for side in (one, two)]
+    for name in sorted((names[0] ^ names[1]) - {*one.variables, *two.variables} - _OF_SHELLS):
+        here, there = ("set" if name in side else None for side in names)
+        yield Atom(
+            id=f"variable:{name}",
+            kind="variable",
+            name=name,
+            group="variables",
+            before=here,
+            after=there,
+            seen=False,
+            obstacle="its value is not recorded (`record-env` records it)",
+        )
     if one.umask and two.umask and one.umask != two.umask:
         yield Atom(
             id="umask", kind="variable", name="umask", group="variables", before=one.umask, after=two.umask

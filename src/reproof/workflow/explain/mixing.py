@@ -17,6 +17,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.randomness import RandomnessSection
 from reproof.model.record import EnvironmentSection, Lock, ProjectSection, Record
 from reproof.store.directory import DirectoryStore
+from reproof.workflow.explain.arguments import correspond, mix_arguments, of_arguments
 from reproof.workflow.explain.atoms import (
     Atom,
     hash_seed_is_tied,
@@ -24,7 +25,6 @@ from reproof.workflow.explain.atoms import (
     of_environment,
     of_libraries,
     of_machine,
-    of_parameters,
     of_variables,
     other_python,
 )
@@ -49,6 +49,26 @@ class Mixed(msgspec.Struct, frozen=True, kw_only=True):
     record: Record
     parameters: dict[str, str] | None = None
     cpus: int | None = None
+
+
+def of_parameters(before: ProjectSection, after: ProjectSection) -> Iterator[Atom]:
+    """Parameters one by one, arguments of a plain command one by one, else the command as a whole."""
+    plain = before.entry_point is None
+    if before.entry_point != after.entry_point or (plain and not correspond(before.argv, after.argv)):
+        sides = before.command, after.command
+        yield Atom(
+            id="command", kind="command", name="command", group="parameters", before=sides[0], after=sides[1]
+        )
+        return
+    if plain:
+        yield from of_arguments(before.argv, after.argv)
+        return
+    for name in sorted({*before.parameters, *after.parameters}):
+        one, two = before.parameters.get(name), after.parameters.get(name)
+        if one != two:
+            yield Atom(
+                id=f"parameter:{name}", kind="parameter", name=name, group="parameters", before=one, after=two
+            )
 
 
 class Mixer:
@@ -135,16 +155,11 @@ class Mixer:
         if "command" in swapped:
             return two, None
         if one.entry_point is None:
-            argv = tuple(
-                other if f"argument:{index}" in swapped else word
-                for index, (word, other) in enumerate(zip(one.argv, two.argv, strict=False))
-            )
-            if one.argv == two.argv or len(one.argv) != len(two.argv):
+            if not correspond(one.argv, two.argv):
                 return one, None
-            command = (
-                one.command if argv == one.argv else two.command if argv == two.argv else shlex.join(argv)
-            )
-            return replace(one, argv=argv, command=command), None
+            argv = mix_arguments(one.argv, two.argv, swapped)
+            known = {side.argv: side.command for side in (two, one)}
+            return replace(one, argv=argv, command=known.get(argv) or shlex.join(argv)), None
         names = {each.partition(":")[2] for each in swapped if each.startswith("parameter:")}
         values = {
             name: (two if name in names else one).parameters.get(name)
