@@ -26,7 +26,7 @@ class Site:
 
     def __init__(self, folder: Path, user: str = "", password: str = "") -> None:
         self.folder = folder
-        self._login = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+        self.lock(user, password)
         answer = functools.partial(_Answer, directory=str(folder), site=self)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), answer)
         self.host = f"127.0.0.1:{self._server.server_port}"
@@ -35,6 +35,10 @@ class Site:
         self.served = 0
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+
+    def lock(self, user: str, password: str) -> None:
+        """Let only this user in from now on; everybody where there is no name."""
+        self._login = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
 
     def lets_in(self, authorization: str | None) -> bool:
         """Whether a request with this header is answered."""

@@ -73,7 +73,8 @@ def _looked_up(args):
 def _reached(host, port):
     if not host or not isinstance(host, (str, bytes)) or isinstance(port, tuple):
         return
-    host = os.fsdecode(host)
+    # a library that knows no user part in an address asks for a host of the name `user:password@host`
+    host = os.fsdecode(host).rpartition("@")[2]
     if isinstance(port, bytes):
         port = os.fsdecode(port)
     if ":" in host:

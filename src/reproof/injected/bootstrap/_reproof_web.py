@@ -112,7 +112,7 @@ def _begin(connection, response):
 def _address(connection, url):
     if "://" in url:  # asked of a proxy
         return url
-    host, port = connection.host, connection.port
+    host, port = connection.host.rpartition("@")[2], connection.port
     if getattr(connection, "_tunnel_host", None):
         host, port = connection._tunnel_host, connection._tunnel_port
     usual = getattr(connection, "default_port", 80)
