@@ -63,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         trust: Whether the record's code is a stranger's.
         allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
         wheels: A folder of wheels; packages come from there alone.
+        served: The recorded run logged to a server, which names runs itself; a local store has the process do it.
     """
 
     record: Record
@@ -78,6 +79,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust = "own"
     allow_python: str | None = None
     wheels: Path | None = None
+    served: bool = False
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ def lay_out_store(room: Room, emit: Emit) -> dict[str, str]:
     lay_out_earlier(room.plan.record, room.plan.store, uri, folder, room.shelf.made)
     emit(Event(kind="finish", subject="store"))
     variables = {**room_environment(uri), "REPROOF_ROOM": str(room.folder)}
+    if room.plan.served:
+        variables["REPROOF_SERVED"] = "1"
     section = room.plan.record.project
     if section.experiment:
         variables["MLFLOW_EXPERIMENT_NAME"] = section.experiment

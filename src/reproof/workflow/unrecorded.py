@@ -248,6 +248,7 @@ def _plan(case: Case, record: Record) -> Plan:
         stores=places_of(options.stores),
         cached=True,  # made from the same lock a moment ago, and checked
         trust=case.trust,
+        served=case.access.address.kind == "rest",
     )
 
 

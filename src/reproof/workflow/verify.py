@@ -13,7 +13,6 @@ from reproof.model.event import Emit, Event, silent
 from reproof.model.record import Record
 from reproof.model.verdict import Verdict
 from reproof.project.settings import Settings, read_settings
-from reproof.store.directory import DirectoryStore
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.concealed import require_nothing_concealed
 from reproof.workflow.fetch import fetch_content, places_of
@@ -67,7 +66,7 @@ def verify(
     found, replaced = _replaced(found, place, chosen, emit)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     policy = make_policy(settings.policy, chosen.accept, chosen.rtol, chosen.atol)
-    plan = _plan(found, place.top, place.store, settings, chosen)
+    plan = _plan(found, place, settings, chosen)
     trail = open_trail(place.top, place.own, emit)
     if found.record.pipeline is not None:
         return _verify_pipeline(found, plan, place, chosen, trail, emit), found.record
@@ -160,11 +159,17 @@ def _require_finished(found: Found) -> None:
         )
 
 
-def _plan(found: Found, top: Path, store: DirectoryStore, settings: Settings, options: VerifyOptions) -> Plan:
+def _is_served(found: Found, place: Place) -> bool:
+    """Whether the run was logged to a tracking server."""
+    facts = RecordStore(place.own).read_tracking(found.id) or {}
+    return str(facts.get("uri", "")).startswith(("http://", "https://"))
+
+
+def _plan(found: Found, place: Place, settings: Settings, options: VerifyOptions) -> Plan:
     return Plan(
         record=found.record,
-        source=git.require_top(top),
-        store=store,
+        source=git.require_top(place.top),
+        store=place.store,
         settings=settings,
         isolation=options.isolation,  # type: ignore[arg-type]  # the command line offers the same words
         timeout=options.timeout,
@@ -173,6 +178,7 @@ def _plan(found: Found, top: Path, store: DirectoryStore, settings: Settings, op
         trust=_trust(found, options),
         allow_python=options.allow_python,
         wheels=options.wheels,
+        served=_is_served(found, place),
     )
 
 

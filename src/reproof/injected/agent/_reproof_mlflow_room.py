@@ -32,6 +32,8 @@ def install():
         # It lies in the store that must not be touched: the re-run makes its own.
         del os.environ["MLFLOW_RUN_ID"]
         _turn("run " + run, room, where="${MLFLOW_RUN_ID}")
+    if os.environ.get("REPROOF_SERVED"):
+        _name_without_chance()
     tracking, registry = sys.modules.get(_TRACKING), sys.modules.get(_REGISTRY)
     if tracking is None or registry is None:
         lines.failed("mlflow redirection", "this version of mlflow resolves addresses elsewhere")
@@ -47,6 +49,35 @@ def install():
             _replace(module, name, room)
     _guard_stores(room)
     _guard_artifacts(room)
+
+
+class _Names:
+    """In place of the module `random`, for names that MLflow makes up."""
+
+    def __init__(self):
+        self.count = 0
+
+    def choice(self, words):
+        """The next word."""
+        self.count += 1
+        return words[self.count % len(words)]
+
+    def randint(self, least, most):
+        """The next number."""
+        self.count += 1
+        return least + self.count % (most - least + 1)
+
+
+def _name_without_chance():
+    """Keep a local store from drawing names of runs from `random`: the server of the recorded run drew its own.
+
+    Code that seeds, opens a run and then draws would get other numbers here than it got there.
+    """
+    try:
+        import mlflow.utils.name_utils as names
+    except ImportError:
+        return  # an MLflow that makes up no names
+    names.random = _Names()
 
 
 def _is_in(room, run):
