@@ -41,7 +41,7 @@ class BubblewrapRunner:
         for path in (*self._confinement.writable, *self._confinement.read_only):
             if not path.exists():
                 raise ExecutionError(f"`{path}` is to be shown in the room and does not exist")
-        inner = recipe.wrapped(*_FIRST_PROCESS)
+        inner = recipe.with_env(self._confinement.variables).wrapped(*_FIRST_PROCESS)
         words = [*arguments(self._confinement), *_loader_variables(recipe), "--chdir", recipe.cwd, "--"]
         with enforced(self._confinement.limits) as enforcement:
             outer = inner.wrapped(*enforcement.prefix, str(program), *words)

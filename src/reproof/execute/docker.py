@@ -77,6 +77,7 @@ class DockerRunner:
     def run(self, recipe: Recipe, watch: Watch) -> Execution:
         """Run `recipe` in a container; see :class:`reproof.execute.protocol.Runner`."""
         engine = find_engine()
+        recipe = recipe.with_env(self._confinement.variables)
         for path in (*self._confinement.writable, *self._confinement.read_only):
             if not path.exists():
                 raise ExecutionError(f"`{path}` is to be shown in the room and does not exist")

@@ -48,6 +48,11 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Path, ...] = ()
     limits: Limits = Limits()
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the run is told of it: that there is no network, so that its first vain call can say so."""
+        return {} if self.network else {"REPROOF_NETWORK": "off"}
+
     def binds(self) -> list[tuple[Path, bool]]:
         """Each path to show once, with whether it may be changed; outer ones first, so that inner ones count."""
         found = dict.fromkeys(self.read_only, False)

@@ -73,12 +73,21 @@ def _place(circumstances: Circumstances) -> Iterator[Condition]:
     if circumstances.room.plan.settings.network:
         note = "the network was on: the settings ask for it"
     yield Condition("isolation", choice.level, f"{note}{f' ({choice.reason})' if choice.reason else ''}")
+    asked = [each for each in circumstances.rerun.byproducts.network if not _is_here(each)]
+    if asked and note.startswith("no network"):
+        some = ", ".join(f"`{each}`" for each in asked[:3]) + (", ..." if len(asked) > 3 else "")
+        yield Condition("network", "off here", f"the re-run asked for {some} in vain; {_NETWORK}")
     status = circumstances.recorded.byproducts.exit_status
     if status:
         yield Condition(
             "recorded run", "failed", f"with exit status {status}: a re-run that fails likewise is the same"
         )
     yield Condition("path", "another", "private HOME and temporary folder")
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is the machine's own, which answers without a network."""
+    return address.startswith(("127.", "localhost", "[::1]", "0.0.0.0"))  # noqa: S104 - compared, not bound
 
 
 def _trust(room: Room) -> Iterator[Condition]:

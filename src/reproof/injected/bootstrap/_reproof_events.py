@@ -84,6 +84,23 @@ def _reached(host, port):
     if key not in _addresses and len(_addresses) < _ADDRESSES:
         _addresses.add(key)
         lines.write("connect", address=address)
+        if os.environ.get("REPROOF_NETWORK") == "off" and not _is_own(host):
+            _say_that_there_is_none(address)
+
+
+def _is_own(host):
+    """Whether a host is this machine, which answers also where there is no network."""
+    return host in ("localhost", "[::1]", "[::]", "0.0.0.0", os.uname().nodename) or host[:4] == "127."  # noqa: S104
+
+
+def _say_that_there_is_none(address):
+    """Once for all processes of a run, before a library's traceback says in many words what it makes of it."""
+    os.environ["REPROOF_NETWORK"] = "off, as was said"
+    text = "reproof: the network is off here: `%s` cannot be reached; `network = true` in [tool.reproof] turns it on\n"
+    try:
+        os.write(2, os.fsencode(text % address))
+    except OSError:  # its standard error is closed
+        pass
 
 
 def _database(args):
