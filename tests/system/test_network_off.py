@@ -20,7 +20,6 @@ if (pathlib.Path.home() / "online").exists():
 """
 WAYS = {
     "urllib": "import urllib.request; urllib.request.urlopen('http://data.example.org/x.csv')",
-    "http.client": "import http.client; http.client.HTTPSConnection('data.example.org').request('GET', '/')",
     "socket": "socket.create_connection(('192.0.2.7', 80))",
     "requests": "import requests; requests.get('https://data.example.org/x.csv')",
 }
@@ -47,7 +46,6 @@ def test_it_is_said_before_the_traceback(recorded: Callable[[str], Project], way
     words = ("verify", "--isolation", "bubblewrap", "--output-format", "json", "--keep", "--no-log")
     verdict = project.reproof(*words, expect=1).json
     address = {
-        "http.client": "data.example.org:443",
         "socket": "192.0.2.7:80",
         "requests": "data.example.org:443",
     }
