@@ -421,3 +421,43 @@ def test_a_place_out_of_the_room_is_refused(tmp_path: Path) -> None:
         with pytest.raises(MaterialError):
             remove_outs(tmp_path / "room", [place])
     assert (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_log_has_the_whole_and_every_stage_that_ran(project: Project, jobs: str, tmp_path: Path) -> None:
+    project.env["REPROOF_CONFIG_DIR"] = str(tmp_path / "config")
+    project.reproof("audit", "init", expect=0)
+    project.reproof("run", "--no-log", "--jobs", jobs, expect=0)
+    project.write("params.yaml", "scale: 0.3\nother: 1\n")
+    project.reproof("run", "--no-log", "--jobs", jobs, expect=0)
+    report = project.reproof("audit", "--output-format", "json").json
+    # two runs of the whole, four stages in the first, three in the second: `split` was unchanged
+    assert report["runs"] == 2 + 4 + 3
+    unsound = {each["name"] for each in report["findings"]} - {"unsigned", "checkpoint-unsigned"}
+    assert not unsound
+
+
+LIBRARY = """
+import reproof, sys
+recorded = reproof.run(sys.argv[1], jobs=2, log=False)
+assert list(sorted(recorded.stages)) == ["features", "report", "split", "train"]
+again = reproof.run(sys.argv[1], targets=("train",), force=True, log=False)
+print(sorted({link.state for link in recorded.record.pipeline.stages}), again.exit_status, recorded.run_id)
+print(len(again.record.pipeline.stages), reproof.verify(again, log=False).first)
+try:
+    reproof.run(sys.argv[1], pipeline=True, entry_point="main")
+except reproof.ReproofError as error:
+    print(error.message)
+print(type(reproof.run(sys.argv[1], command=("true",), log=False)).__name__)
+"""
+
+
+def test_the_library_runs_pipelines_as_the_command_line_does(project: Project, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", LIBRARY, str(project.folder)]
+    done = subprocess.run(words, cwd=tmp_path, env=project.env, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [
+        "['ran'] 0 None",
+        "3 None",
+        "a pipeline takes no command, no entry point and no parameters: dvc.yaml has them",
+        "RecordedRun",
+    ], done.stderr

@@ -47,8 +47,12 @@ def write_and_look(access: Access, database: Path) -> None:
         metrics={"loss/mean": "0.25"},
         nested=(nested(0), nested(1)),
     )
+    ids = []
     for _ in range(2):  # once more, as after a failure
-        assert finish(wanted, access).status == "written"
+        outcome = finish(wanted, access)
+        assert outcome.status == "written"
+        ids.append(outcome.nested)
+    assert ids[0] == ids[1]
     with closing(sqlite3.connect(database)) as store:
         find = "SELECT run_uuid FROM tags WHERE key = ? AND value = ?"
         children = store.execute(find, ("mlflow.parentRunId", parent.run_id)).fetchall()
@@ -56,6 +60,7 @@ def write_and_look(access: Access, database: Path) -> None:
         for number in range(2):
             ((run,),) = store.execute(find, (NESTED_KEY, f"plan/A/{number}")).fetchall()
             found = find_run(access, run)
+            assert ids[0][f"plan/A/{number}"] == run
             assert (found.name, found.status) == (nested(number).run_name, nested(number).status)
             assert found.parameters == {"depth": str(number)}
             assert found.tags["reproof.seed"] == str(number)

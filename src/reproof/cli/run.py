@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from reproof.cli.options import Terminal, offline, shared, timeout
 from reproof.errors import UsageError
 
 if TYPE_CHECKING:
-    from reproof.workflow.begin import RunOptions
     from reproof.workflow.pipeline.run import PipelineOptions
 from reproof.model.determinism import PROFILES
 
@@ -112,9 +109,9 @@ def command(ctx: click.Context, /, uri: str, *, terminal: Terminal, **options: A
     """
     from reproof.workflow.begin import RunOptions
     from reproof.workflow.run import run
+    from reproof.workflow.which import PipelineWishes, find_pipeline
 
-    jobs, force, targets = options.pop("jobs"), options.pop("force"), options.pop("targets")
-    is_pipeline = options.pop("pipeline") or bool(targets)
+    asked = PipelineWishes(**{name: options.pop(name) for name in PipelineWishes.__struct_fields__})
     wishes = RunOptions(
         uri=uri,
         command=ctx.meta.get("reproof.command", ()),
@@ -125,32 +122,13 @@ def command(ctx: click.Context, /, uri: str, *, terminal: Terminal, **options: A
         terminal=sys.stdout.isatty(),
         **options,
     )
-    pipeline = _pipeline(wishes, is_pipeline=is_pipeline)
+    pipeline = find_pipeline(wishes, asked)
     if pipeline is not None:
-        chosen = msgspec.structs.replace(
-            pipeline, targets=targets or pipeline.targets, jobs=jobs, force=force or pipeline.force
-        )
-        return _run_pipeline(chosen, terminal)
+        return _run_pipeline(pipeline, terminal)
     with terminal.console(yields_to=("command",)) as console:
         recorded = run(wishes, console.emit)
         console.tell_recorded(recorded.summary())
     return recorded.exit_status
-
-
-def _pipeline(wishes: RunOptions, *, is_pipeline: bool) -> PipelineOptions | None:
-    """What was asked for as a pipeline; None where it is a single run."""
-    from reproof.project.dvc_stages import NAME
-
-    named = is_pipeline or Path(wishes.uri, NAME).is_file() or wishes.entry_point is not None
-    if not named or (wishes.command and not is_pipeline):
-        return None  # the usual case: nothing of pipelines is imported
-    from reproof.workflow.pipeline.choose import as_pipeline, make_pipeline_options
-
-    if not is_pipeline:
-        return as_pipeline(wishes)
-    if wishes.command or wishes.entry_point or wishes.parameters:
-        raise UsageError("a pipeline takes no command, no entry point and no parameters: dvc.yaml has them")
-    return make_pipeline_options(wishes)
 
 
 def _run_pipeline(options: PipelineOptions, terminal: Terminal) -> int:

@@ -39,7 +39,11 @@ def finish_by_agent(finish: Finish, access: Access) -> Finished:
         run_id = answer.get("run_id")
         if answer["status"] == "written":
             return Finished(
-                status="written", uri=finish.uri, run_id=run_id, experiment_id=answer.get("experiment_id")
+                status="written",
+                uri=finish.uri,
+                run_id=run_id,
+                experiment_id=answer.get("experiment_id"),
+                nested=answer.get("nested") or {},
             )
         if answer["status"] == "refused":
             raise TrackingError(

@@ -85,11 +85,16 @@ class _Server:
         for path, content in sorted(artifacts.items()):
             self._upload(run, path, content)
         client.log_metrics(run.run_id, finish.metrics, finish.ended or time.time_ns() // 1_000_000)
-        if finish.nested:
-            self._nest(run)
+        nested = self._nest(run) if finish.nested else {}
         if finish.status and (run.status in _OPEN or (finish.overrule and run.status != finish.status)):
             client.terminate(run.run_id, finish.status, finish.ended or time.time_ns() // 1_000_000)
-        return Finished(status="written", uri=finish.uri, run_id=run.run_id, experiment_id=run.experiment_id)
+        return Finished(
+            status="written",
+            uri=finish.uri,
+            run_id=run.run_id,
+            experiment_id=run.experiment_id,
+            nested=nested,
+        )
 
     def _existing(self, run_id: str) -> Run:
         from reproof.tracking.rest import RestError
@@ -112,9 +117,9 @@ class _Server:
         started = finish.started or time.time_ns() // 1_000_000
         return self._client.create_run(experiment, finish.run_name, started)
 
-    def _nest(self, parent: Run) -> None:
-        """Make the runs below `parent` that are not there, or not finished, yet."""
-        client = self._client
+    def _nest(self, parent: Run) -> dict[str, str]:
+        """Make the runs below `parent` that are not there, or not finished, yet; ids of all of them by key."""
+        client, ids = self._client, {}
         known = {child.tags.get(NESTED_KEY): child for child in client.children(parent)}
         for nested in self._finish.nested:
             run = known.get(nested.key)
@@ -122,7 +127,8 @@ class _Server:
                 run = self._existing(nested.run_id)
             elif run is None:
                 run = client.create_run(parent.experiment_id, nested.run_name, nested.started)
-            elif run.status not in _OPEN:
+            ids[nested.key] = run.run_id
+            if nested.key in known and run.status not in _OPEN:
                 continue
             tags = {"mlflow.parentRunId": parent.run_id, NESTED_KEY: nested.key, **nested.tags}
             missing = {k: v for k, v in nested.parameters.items() if k not in run.parameters}
@@ -131,6 +137,7 @@ class _Server:
             for path, content in sorted(nested.artifacts.items()):
                 self._upload(run, path, content)
             client.terminate(run.run_id, nested.status, nested.ended)
+        return ids
 
     def _without_written(self, run: Run) -> dict[str, bytes]:
         """Leave out a record that is there already; another record is never replaced."""

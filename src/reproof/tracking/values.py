@@ -156,6 +156,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         run_id: The run, where there is one.
         experiment_id: Its experiment.
         reason: Why it is deferred.
+        nested: Ids of the runs below it, by key.
     """
 
     status: Literal["written", "deferred"]
@@ -163,3 +164,4 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_id: str | None = None
     experiment_id: str | None = None
     reason: str | None = None
+    nested: dict[str, str] = {}

@@ -56,6 +56,9 @@ def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
     facts = {"status": "written", "uri": outcome.uri, "run_id": outcome.run_id}
     if outcome.experiment_id:
         facts["experiment_id"] = outcome.experiment_id
+    for key, run in outcome.nested.items():
+        if (records.folder / "records" / f"{key}.json").is_file():  # a stage of a pipeline
+            records.write_tracking(key, {**facts, "run_id": run})
     replications = ReplicationStore(records.folder)
     if replications.has_plan(item.finish.record):
         replications.write_tracking(item.finish.record, facts)

@@ -36,6 +36,7 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
         uri: The store, without secrets.
         run_id: The run, where there is one.
         reason: Why it is not written.
+        nested: Ids of the runs below it, by key.
     """
 
     status: str = "none"
@@ -43,10 +44,12 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
     experiment_id: str | None = None
     reason: str | None = None
+    nested: dict[str, str] = {}
 
     def facts(self) -> dict[str, Any]:
         """The sidecar of the record."""
-        return {name: value for name, value in msgspec.to_builtins(self).items() if value}
+        facts = msgspec.to_builtins(self)
+        return {name: value for name, value in facts.items() if value and name != "nested"}
 
     def summary(self) -> str:
         """A line for people; empty when there is nothing to say."""
@@ -242,6 +245,7 @@ def write_or_keep(wanted: Finish, access: Access, pending: Path) -> Tracked:
         run_id=outcome.run_id,
         experiment_id=outcome.experiment_id,
         reason=outcome.reason,
+        nested=outcome.nested,
     )
     if outcome.status == "deferred":
         try:

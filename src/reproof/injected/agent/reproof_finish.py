@@ -106,8 +106,9 @@ def _finish(uri, finish, known):
     _log(client, run, finish)
     _log_inputs(client, run, finish.get("inputs") or ())
     _log_metrics(client, run.info.run_id, finish.get("metrics") or {}, finish.get("ended"))
-    for nested in _to_nest(client, run, finish.get("nested") or ()):
-        _nest(client, run, nested)
+    below = known["nested"] = {}
+    for nested in _to_nest(client, run, finish.get("nested") or (), below):
+        below[nested["key"]] = _nest(client, run, nested)
     with tempfile.TemporaryDirectory() as place:
         for path, content in sorted(artifacts.items()):
             _upload(client, run, path, content, place)
@@ -187,8 +188,11 @@ def _log_metrics(client, run_id, metrics, at):
         client.log_batch(run_id, metrics=items[start : start + _METRICS])
 
 
-def _to_nest(client, parent, wanted):
-    """The runs to be made below `parent`, with the id of one that is there and was not finished."""
+def _to_nest(client, parent, wanted, ids):
+    """The runs to be made below `parent`, with the id of one that is there and was not finished.
+
+    `ids` receives those of the others.
+    """
     if not wanted:
         return []
     below = "tags.mlflow.parentRunId = '{}'".format(parent.info.run_id)
@@ -201,11 +205,13 @@ def _to_nest(client, parent, wanted):
             todo.append(nested)
         elif there.info.status in _OPEN:
             todo.append(dict(nested, run_id=there.info.run_id))
+        else:
+            ids[nested["key"]] = there.info.run_id
     return todo
 
 
 def _nest(client, parent, nested):
-    """Make one run below another, whole."""
+    """Make one run below another, whole; its id."""
     tags = dict(nested.get("tags") or {})
     tags.update({"mlflow.parentRunId": parent.info.run_id, _NESTED_KEY: nested["key"]})
     if nested.get("run_id"):
@@ -223,6 +229,7 @@ def _nest(client, parent, nested):
         for path, content in sorted((nested.get("artifacts") or {}).items()):
             _upload(client, run, path, base64.b64decode(content), place)
     client.set_terminated(run.info.run_id, nested["status"], nested["ended"])
+    return run.info.run_id
 
 
 def _upload(client, run, path, content, place):

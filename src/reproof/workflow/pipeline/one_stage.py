@@ -32,7 +32,7 @@ from reproof.workflow.observe import Evidence, Setup, observe
 from reproof.workflow.pipeline.contents import Measuring, Reading, missing_out
 from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.pipeline.undeclared import find_undeclared
-from reproof.workflow.run import complete
+from reproof.workflow.run import complete, now
 
 SHELL = ("bash", "--noprofile", "--norc", "-c")
 
@@ -125,11 +125,17 @@ def project_section(stage: Stage, shared: ProjectSection) -> ProjectSection:
     )
 
 
+def stage_draft(work: Work, stage: Stage) -> Record:
+    """The record of a stage as far as it is known before it starts."""
+    project = project_section(stage, work.draft.project)
+    return msgspec.structs.replace(work.draft, nonce=secrets.token_hex(16), created=now(), project=project)
+
+
 def run_stage(work: Work, stage: Stage, scratch: Path, emit: Emit) -> Done:
     """Carry out a stage where it is. Nothing is kept yet but content; see :func:`keep_outs`.
 
     Args:
-        work: What all stages share.
+        work: What all stages share, with the draft of this one's record: :func:`stage_draft`.
         stage: The stage; all that it depends on is there.
         scratch: An empty folder.
         emit: Told about the work.
@@ -143,7 +149,7 @@ def run_stage(work: Work, stage: Stage, scratch: Path, emit: Emit) -> Done:
     before = work.measuring.deps(stage, reading)
     removed = tuple(out.place for out in stage.outs if not out.persist)
     remove_outs(work.top, removed)
-    project = project_section(stage, work.draft.project)
+    project = work.draft.project
     evidence = observe(_setup(work, stage, project, scratch, reading), emit)
     made = work.measuring.outs(stage, reading)
     missing = next((out for out in made if isinstance(out, StageOut)), None)
@@ -257,7 +263,6 @@ def _record(
 ) -> Record:
     draft = msgspec.structs.replace(
         work.draft,
-        nonce=secrets.token_hex(16),
         created=evidence.execution.started.replace("+00:00", "Z"),
         project=project,
     )

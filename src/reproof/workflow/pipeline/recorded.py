@@ -40,6 +40,11 @@ class RecordedPipeline(msgspec.Struct, frozen=True, kw_only=True):
         """That of the stage that failed, else 0."""
         return self.record.byproducts.exit_status or 0
 
+    @property
+    def run_id(self) -> str | None:
+        """The MLflow run of the whole, where there is one."""
+        return self.tracked.run_id
+
     def summary(self) -> list[str]:
         """What a user wants to know at the end, a line each."""
         assert self.record.pipeline is not None

@@ -29,7 +29,7 @@ from reproof.tracking.address import parse
 from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
 from reproof.workflow.observe import Evidence
 from reproof.workflow.pipeline.contents import Measuring, Reading, check_inputs, missing_out
-from reproof.workflow.pipeline.one_stage import Done, Keeper, Work, run_stage
+from reproof.workflow.pipeline.one_stage import Done, Keeper, Work, run_stage, stage_draft
 from reproof.workflow.pipeline.recorded import RecordedPipeline, given_to, made_by
 from reproof.workflow.pipeline.skip import LastRecords, Now, environment_key, why_run
 from reproof.workflow.pipeline.undeclared import describe_undeclared
@@ -97,22 +97,23 @@ def run_pipeline(options: PipelineOptions, emit: Emit = silent) -> RecordedPipel
             record_env=prepared.settings.record_env,
             beside=beside,
         )
-        run = _Run(work, options, prepared, records, emit)
+        run = _Run(work, options, prepared, trail, emit)
         run.to_the_end(stages, scratch)
-    return run.finish(draft, begun.tracker, stages, trail)
+    return run.finish(draft, begun.tracker, stages)
 
 
 class _Run:
     """One run of a pipeline; decisions are made in the main thread, stages carried out by others."""
 
     def __init__(
-        self, work: Work, options: PipelineOptions, prepared: Prepared, records: RecordStore, emit: Emit
+        self, work: Work, options: PipelineOptions, prepared: Prepared, trail: Trail, emit: Emit
     ) -> None:
         self.work = work
         self.options = options
         self.prepared = prepared
-        self.records = records
-        self.last = LastRecords(records, work.pipeline.root)
+        self.records = RecordStore(prepared.own)
+        self.trail = trail
+        self.last = LastRecords(self.records, work.pipeline.root)
         self.keeper = Keeper(work.top, work.pipeline.root)
         self.links: dict[str, StageLink] = {}
         self.done: dict[str, Record] = {}
@@ -122,6 +123,7 @@ class _Run:
         self.problem: ReproofError | None = None
         self.begun = time.monotonic()
         self._lock = threading.Lock()
+        self._entering = threading.Lock()
         self._emit = emit
 
     def emit(self, event: Event) -> None:
@@ -245,11 +247,17 @@ class _Run:
         """Run a stage, and keep what came of it; in a thread where several run at once."""
         self.emit(Event(kind="note", subject=stage.address, message=f"stage `{stage.address}`: {reason}"))
         scratch.mkdir()
-        done = self._with_tables(run_stage(self.work, stage, scratch, self.emit))
+        draft = stage_draft(self.work, stage)
+        with self._entering:
+            self.trail.start(draft, self.emit)
+        work = msgspec.structs.replace(self.work, draft=draft)
+        done = self._with_tables(run_stage(work, stage, scratch, self.emit))
         if done.ok:
             self.keeper.keep_outs(stage, done)
         identity = self.records.write(done.record)
         note_own(identity)
+        with self._entering:
+            self.trail.finish(identity, done.record, _in_mlflow(done.evidence), self.emit)
         if done.ok:
             self.last.keep(stage.address, identity)
         self._note(stage, done, identity, reason)
@@ -278,16 +286,15 @@ class _Run:
             self.problem = self.problem or done.problem
             self.interrupted = self.interrupted or done.evidence.interrupted
 
-    def finish(
-        self, draft: Record, tracker: Tracker, stages: tuple[Stage, ...], trail: Trail
-    ) -> RecordedPipeline:
+    def finish(self, draft: Record, tracker: Tracker, stages: tuple[Stage, ...]) -> RecordedPipeline:
         """Write the parent record, which names those of the stages, to the log, and everything to MLflow."""
         self._settle_byte_code()
         record = self._parent(draft, stages)
         identity = self.records.write(record)
         note_own(identity)
         tracked = self._track(identity, record, tracker)
-        trail.finish(identity, record, TrackedRuns(), self.emit)
+        runs = (tracked.run_id,) if tracked.run_id else ()
+        self.trail.finish(identity, record, TrackedRuns(uri=tracked.uri, runs=runs), self.emit)
         if self.interrupted:
             raise KeyboardInterrupt
         return RecordedPipeline(
@@ -314,11 +321,13 @@ class _Run:
             if line is not None and line.uri not in ("", tracker.uri):
                 continue  # its code chose another store
             nested.append(nested_run(link.record, self.done[link.address], line.run if line else None))
-            if line is not None:
-                facts = {"status": "written", "uri": tracker.uri, "run_id": line.run}
-                self.records.write_tracking(link.record, facts)
         tracked = tracker.finish(identity, record, None, self.emit, nested=tuple(nested))
         self.records.write_tracking(identity, tracked.facts())
+        for each in nested:
+            run_id = tracked.nested.get(each.key, each.run_id)
+            if run_id is not None:
+                facts = {"status": "written", "uri": tracker.uri, "run_id": run_id}
+                self.records.write_tracking(each.key, facts)
         return tracked
 
     def _settle_byte_code(self) -> None:
@@ -378,3 +387,11 @@ class _Run:
             left = [stage.address for stage in self.work.pipeline.stages if stage.address not in self.links]
             rest = f"; not run: {', '.join(f'`{name}`' for name in left)}" if left else ""
             yield f"stage `{failed}` failed{rest}; the results of earlier stages are kept"
+
+
+def _in_mlflow(evidence: Evidence) -> TrackedRuns:
+    """Where the runs of a stage's code are in MLflow, for the log."""
+    logged = evidence.logged
+    if logged.primary is None:
+        return TrackedRuns()
+    return TrackedRuns(uri=logged.primary.uri, runs=logged.ids, models=logged.models)
