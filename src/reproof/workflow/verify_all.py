@@ -205,7 +205,7 @@ def _verify_one(task: _Task) -> SurveyRow:
         verdict, record = verify(task.head.run_id, task.options)
     except ReproofError as error:
         row = _row_of_error(task.head, error)
-    except Exception as error:  # noqa: BLE001  # a defect of ours over one run is no reason to lose the others
+    except Exception as error:  # a defect of ours over one run is no reason to lose the others
         row = _row(task.head, missing="reproof", reason=_cut(f"reproof itself failed: {error!r}"))
     else:
         row = _row(
