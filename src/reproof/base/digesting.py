@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import resource
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
@@ -17,6 +19,7 @@ _SMALL = 1 << 15  # more in one read would be memory that the kernel has to hand
 _MMAP_FROM = 1 << 22  # below this, mapping costs more than reading
 _BATCH = 64  # files for a worker at a time: fewer cost more in handing over than they gain
 _WORKERS = 8
+_LONG = 100e-6  # seconds of computing from which an item is worth a thread
 _HEAD = 512  # bytes by which DVC 2.x tells text
 
 Item = TypeVar("Item")
@@ -71,7 +74,7 @@ def digest_open_file(handle: int, algorithms: Iterable[str] = ("blake3",)) -> di
 def digest_files(
     paths: Iterable[str], algorithms: Iterable[str] = ("blake3",)
 ) -> Iterator[dict[str, str] | OSError]:
-    """Digest many files by a pool of threads; memory does not grow with their number.
+    """Digest many files, by a pool of threads where that pays; memory does not grow with their number.
 
     Args:
         paths: In the order in which they are best read: that of a folder's inodes, so that one
@@ -87,19 +90,44 @@ def digest_files(
 def in_pool(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`function` of each item, in order, by a few threads that are never far ahead of the reader.
 
-    What it raises is raised here. A few items are not worth a thread.
+    What it raises is raised here. A few items are not worth a thread; nor are such that take no time and
+    never wait for the disk: threads would pass the interpreter's lock to and fro, at half as much again.
     """
     source = iter(items)
-    first = list(islice(source, _BATCH))
-    if len(first) < _BATCH:
-        yield from map(function, first)
-        return
+    batch = list(islice(source, _BATCH))
+    while len(batch) == _BATCH:
+        results, slow = _measured(function, batch)
+        yield from results
+        batch = list(islice(source, _BATCH))
+        if slow:
+            yield from _by_threads(function, batch, source)
+            return
+    yield from map(function, batch)
+
+
+def _measured(function: Callable[[Item], Result], batch: list[Item]) -> tuple[list[Result], bool]:
+    """`function` of a batch, and whether threads would be faster: it waited, or had much to compute."""
+    waits, begun = _waits(), time.thread_time()
+    results = [function(item) for item in batch]
+    busy = time.thread_time() - begun
+    return results, _waits() - waits > len(batch) // 4 or busy > len(batch) * _LONG
+
+
+def _waits() -> int:
+    """How often this thread has waited for something, the disk above all."""
+    if not hasattr(resource, "RUSAGE_THREAD"):
+        return 0
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+
+def _by_threads(
+    function: Callable[[Item], Result], batch: list[Item], source: Iterator[Item]
+) -> Iterator[Result]:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     workers = min(_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     pending: deque[Future[list[Result]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
-        batch = first
         while batch or pending:
             if batch:
                 pending.append(pool.submit(_all_of, function, batch))
@@ -110,6 +138,8 @@ def in_pool(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterat
 
 def digest_bytes(data: bytes, algorithms: Iterable[str] = ("blake3",)) -> dict[str, str]:
     """Digest bytes in memory; see :func:`digest_file`."""
+    if algorithms == ("blake3",):  # the usual case
+        return {"blake3": _digester("blake3")(data).hexdigest()}
     result = {}
     for name in algorithms:
         content = _as_dos2unix(data, data[:_HEAD]) if name == "md5-dos2unix" else data
@@ -140,7 +170,11 @@ def _all_of(function: Callable[[Item], Result], items: list[Item]) -> list[Resul
 
 def _digest_or_error(path: str, algorithms: tuple[str, ...]) -> dict[str, str] | OSError:
     try:
-        return digest_file(path, algorithms)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return digest_open_file(handle, algorithms)
+        finally:
+            os.close(handle)
     except OSError as error:
         return error
 

@@ -24,7 +24,17 @@ from reproof.model.digest import Digest
 from reproof.model.dvc import DvcEntry, DvcMember, DvcRemote, parse_manifest
 from reproof.model.event import Emit, Event, silent
 from reproof.store.directory import DirectoryStore
-from reproof.store.dvc_places import Absent, Unreachable, Write, from_file, from_http, from_store, layouts
+from reproof.store.dvc_places import (
+    Absent,
+    NewFiles,
+    Unreachable,
+    Write,
+    from_file,
+    from_http,
+    from_store,
+    layouts,
+    read_small,
+)
 
 _SHOWN = 5
 _OFTEN = 64  # files between two words about the progress
@@ -86,7 +96,9 @@ class LostContentError(MaterialError):
     corrupted: tuple[str, ...] = ()
 
 
-def restore(entry: DvcEntry, top: Path, sources: DvcSources, emit: Emit = silent) -> Restored:
+def restore(
+    entry: DvcEntry, top: Path, sources: DvcSources, emit: Emit = silent, *, identified: bool = True
+) -> Restored:
     """Write the content of an entry to its place below `top`: private copies, every one verified.
 
     Args:
@@ -94,6 +106,8 @@ def restore(entry: DvcEntry, top: Path, sources: DvcSources, emit: Emit = silent
         top: Top of the clone that it belongs to; its place must be free.
         sources: Where to look.
         emit: Told about progress, and about each corrupted copy.
+        identified: Give the BLAKE3 of each file as well as the digest that DVC names it by; without it a
+            file of our own store or a corrupted cache may have it all the same.
 
     Raises:
         MaterialError: The content is in no place, or corrupted in all; or a folder's list of
@@ -108,6 +122,7 @@ def restore(entry: DvcEntry, top: Path, sources: DvcSources, emit: Emit = silent
         )
     target = _target(top, entry)
     search = _Search(entry, sources, emit)
+    search.algorithms = (entry.hash_name, "blake3") if identified else (entry.hash_name,)
     staging = Path(tempfile.mkdtemp(prefix=".reproof-", dir=target.parent))
     try:
         restored = _folder(search, staging) if entry.is_dir else _file(search, staging)
@@ -215,6 +230,8 @@ class _Search:
         self.corrupted: list[CorruptedCopy] = []
         self.not_tried: dict[str, str] = {}
         self.size = 0
+        self.algorithms: tuple[str, ...] = (entry.hash_name, "blake3")
+        self._new = NewFiles()
         self._labels = [(f"`{cache}`", os.fspath(cache)) for cache in sources.caches]
         self._find_untried()
 
@@ -225,6 +242,9 @@ class _Search:
             Its digests (the one that names it, and BLAKE3); None where no place has it. Its size is
             then in `size`.
         """
+        quick = self._from_first_cache(md5, target) if not ending else None
+        if quick is not None:
+            return quick
         algorithm = "md5" if ending else self.entry.hash_name
         unsound: list[CorruptedCopy] = []
         for source, place, write in self._copies(md5 + ending, md5):
@@ -241,6 +261,28 @@ class _Search:
             unsound.append(CorruptedCopy(name=name, place=place, expected=expected, found=other))
             self.corrupted.append(unsound[-1])
         return None
+
+    def _from_first_cache(self, md5: str, target: str) -> dict[str, str] | None:
+        """The usual case, at once: a small object, sound, in the first place where it may be.
+
+        Nothing is written, and None returned, where anything is otherwise: it is then looked at with care.
+        """
+        store, blake3 = self.sources.store, self.sources.known.get(md5)
+        if not self._labels or self.entry.hash_name != "md5":
+            return None
+        if store is not None and blake3 is not None and Digest("blake3", blake3) in store:
+            return None  # which comes first
+        label, cache = self._labels[0]
+        content = read_small(f"{cache}/files/md5/{md5[:2]}/{md5[2:]}")
+        if content is None:
+            return None
+        digests = digest_bytes(content, self.algorithms)
+        if digests["md5"] != md5:
+            return None
+        self._new.write(target, content)
+        self.used[label] = None
+        self.size = len(content)
+        return digests
 
     def failure(self, names: list[str]) -> MaterialError:
         """The error for files that no place has intact."""

@@ -42,6 +42,45 @@ def layouts(name: str) -> tuple[str, str]:
     return f"files/md5/{name[:2]}/{name[2:]}", f"{name[:2]}/{name[2:]}"
 
 
+def read_small(place: str) -> bytes | None:
+    """The whole of a small regular file; None where there is none, and for anything out of the ordinary."""
+    try:
+        reader = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(reader)
+            if not stat.S_ISREG(status.st_mode) or status.st_size >= _SMALL:
+                return None
+            content = os.read(reader, status.st_size + 1)
+        finally:
+            os.close(reader)
+    except OSError:
+        return None
+    return content if len(content) == status.st_size else None
+
+
+class NewFiles:
+    """Writes new files with mode 0644, whatever the umask: looked at once in each folder."""
+
+    def __init__(self) -> None:
+        self._plain: dict[str, bool] = {}
+
+    def write(self, target: str, content: bytes) -> None:
+        """Write a file that is not there yet; its folder is."""
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        try:
+            written = os.write(writer, content)
+            while written < len(content):
+                written += os.write(writer, memoryview(content)[written:])
+            folder = target[: target.rfind("/")]
+            plain = self._plain.get(folder)
+            if plain is None:
+                plain = self._plain[folder] = stat.S_IMODE(os.fstat(writer).st_mode) == _MODE
+            if not plain:
+                os.fchmod(writer, _MODE)  # a write of its own
+        finally:
+            os.close(writer)
+
+
 def from_store(store: DirectoryStore, digest: Digest) -> Write:
     """From our own store, which verifies it as well; the writer raises StoreError where that fails."""
     return lambda target: store.get(digest, Path(target), _MODE)
@@ -68,7 +107,7 @@ def from_file(place: str) -> Write:
         finally:
             os.close(reader)
         if len(content) == status.st_size:
-            _write(target, content)
+            NewFiles().write(target, content)
             return content
         _copy(place, target)
         return None
@@ -109,16 +148,3 @@ def _copy(place: str, target: str) -> None:
         if error.errno in (errno.EIO, errno.ESTALE):
             raise Absent from error
         raise
-
-
-def _write(target: str, content: bytes) -> None:
-    """A new file; its mode is changed only where the umask asks for it, for that is a write of its own."""
-    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-    try:
-        written = os.write(writer, content)
-        while written < len(content):
-            written += os.write(writer, memoryview(content)[written:])
-        if stat.S_IMODE(os.fstat(writer).st_mode) != _MODE:
-            os.fchmod(writer, _MODE)
-    finally:
-        os.close(writer)

@@ -21,6 +21,9 @@ from reproof.store.directory import DirectoryStore
 Digesting = Callable[[Iterable[str], Iterable[str]], Iterator[dict[str, str] | OSError]]
 
 
+_KIND = 0o170000  # the bits of st_mode that say what something is
+
+
 class _Found(msgspec.Struct, frozen=True, gc=False):
     """What `lstat` says of something below a folder."""
 
@@ -48,6 +51,10 @@ def describe_folder(
     rows = []
     for batch in _batches(_walk(folder, empty_folders=empty_folders), 4096):
         base = f"{os.fspath(folder)}/"
+        if all(each.mode & _KIND == stat.S_IFREG for each in batch):  # the usual case
+            found = digesting([base + each.path for each in batch], algorithms)
+            rows += [_file_row(folder, *pair) for pair in zip(batch, found, strict=True)]
+            continue
         read = [each for each in batch if _is_read(base, each, follow=md5)]
         digests = iter(digesting([base + each.path for each in read], algorithms))
         wanted = {each.path for each in read}
@@ -145,12 +152,13 @@ def _walk(folder: Path, *, empty_folders: bool) -> Iterator[_Found]:
                 yield _Found(inside, stat.S_IFDIR, 0, "")
             for entry in listed:
                 path = prefix + entry.name
-                if entry.is_dir(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                mode = status.st_mode
+                if mode & _KIND == stat.S_IFDIR:
                     pending.append(path)
                     continue
-                status = entry.stat(follow_symlinks=False)
-                target = os.readlink(entry.path) if entry.is_symlink() else ""  # noqa: PTH115  # exact text
-                yield _Found(path, status.st_mode, status.st_size, target)
+                target = os.readlink(entry.path) if mode & _KIND == stat.S_IFLNK else ""  # noqa: PTH115  # exact text
+                yield _Found(path, mode, status.st_size, target)
         except OSError as error:
             raise _unreadable(Path(error.filename or base), error) from error
 
@@ -162,13 +170,17 @@ def _is_read(base: str, found: _Found, *, follow: bool) -> bool:
     return stat.S_ISREG(found.mode)
 
 
-def _row(folder: Path, found: _Found, digests: dict[str, str] | OSError | None) -> Row:
+def _file_row(folder: Path, found: _Found, digests: dict[str, str] | OSError) -> Row:
     if isinstance(digests, OSError):
         raise _unreadable(folder / found.path, digests) from digests
+    executable = bool(found.mode & stat.S_IXUSR)
+    return Row(found.path, "file", found.size, executable, digests["blake3"], "", digests.get("md5", ""))
+
+
+def _row(folder: Path, found: _Found, digests: dict[str, str] | OSError | None) -> Row:
+    if digests is not None and (isinstance(digests, OSError) or stat.S_ISREG(found.mode)):
+        return _file_row(folder, found, digests)
     md5 = digests.get("md5", "") if digests else ""
-    if digests and stat.S_ISREG(found.mode):
-        executable = bool(found.mode & stat.S_IXUSR)
-        return Row(found.path, "file", found.size, executable, digests["blake3"], "", md5)
     if stat.S_ISDIR(found.mode):
         return Row(found.path, "directory")
     if stat.S_ISLNK(found.mode):

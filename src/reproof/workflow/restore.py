@@ -126,7 +126,7 @@ def _restore_entry(
 ) -> RestoredEntry:
     """Restore what DVC names; what only its own remotes have through the project's own `dvc`."""
     try:
-        return restore(entry, top, places, emit)
+        return restore(entry, top, places, emit, identified=False)  # which `_check` does for all
     except LostContentError as lost:
         if sources.offline or not needs_dvc(entry, read_config(sources.top / entry.root)):
             raise
@@ -134,7 +134,8 @@ def _restore_entry(
             if cache is None:
                 raise
             try:
-                return restore(entry, top, replace(places, caches=(*places.caches, cache)), emit)
+                wider = replace(places, caches=(*places.caches, cache))
+                return restore(entry, top, wider, emit, identified=False)
             except LostContentError as error:
                 worse = error if len(error.corrupted) > len(lost.corrupted) else lost
                 worse.details = (
