@@ -43,8 +43,9 @@ from reproof.workflow.materials import (
     digest_before,
     gather_materials,
 )
+from reproof.workflow.objects_read import object_materials
 from reproof.workflow.products import Keeping, gather_products
-from reproof.workflow.tracked_reads import gather_reads
+from reproof.workflow.tracked_reads import TrackedReads, gather_reads
 from reproof.workflow.tracking_files import find_tracking_files
 from reproof.workflow.web_reads import web_materials
 
@@ -280,26 +281,11 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
         leave_out=tracking_files,
     )
     products = gather_products(Path(naming.top), seen.before, seen.after, keeping)
-    # inotify sees an open, not what for: what Python says it opened to write was not read by others
-    written = here(setup.mapped, observations.opened_for_writing(seen.lines))
-    reported = here(setup.mapped, observations.opened_for_reading(seen.lines))
-    reads = Reads(
-        reported=reported,
-        cached=frozenset(caches.belonging(reported, {*seen.cached, *seen.opened} - written)),
-        seen=seen.opened - written,
-        ignored=(*_not_inputs(setup, tracking_files), *here(setup.mapped, tracked.places)),
-        there=seen.before.entries,
-        started=seen.started,
-        written=written,
-        written_first=seen.written_first | observations.written_before_read(seen.lines),
-        before=seen.inputs,
-        first=seen.first,
-        digesting=setup.digesting,
-        home=naming.home,
-    )
+    reads = _reads(setup, seen, tracked, tracking_files)
     names = {artifact.name for artifact in products.artifacts}
     materials, unclear = gather_materials(reads, setup.origins, naming, names)
     web, changed = web_materials(seen.lines, setup.tracking.values())
+    objects, moved = object_materials(seen.lines)
     stores = [str(naming.find_file(name)) for name in tracking_files]
     read = reads.reported - here(setup.mapped, tracked.places)
     earlier = with_known_content(artifacts_read(read, stores, naming, seen.started), tracked.materials)
@@ -308,7 +294,7 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
     return Evidence(
         execution=execution,
         interrupted=interrupted,
-        materials=(*materials, *earlier, *tracked.materials, *web),
+        materials=(*materials, *earlier, *tracked.materials, *web, *objects),
         products=tuple(sorted((*products.artifacts, *logged.artifacts), key=lambda artifact: artifact.name)),
         logged=logged,
         native=native.with_pools(
@@ -329,10 +315,32 @@ def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: boo
             *left_in_home(setup.home),
             *unclear,
             *changed,
+            *moved,
             *logged.omissions,
             *tracked.omissions,
         ),
         tracked=tracked.section,
+    )
+
+
+def _reads(setup: Setup, seen: _Seen, tracked: TrackedReads, tracking_files: tuple[str, ...]) -> Reads:
+    """Which files were opened, and what is known of them."""
+    # inotify sees an open, not what for: what Python says it opened to write was not read by others
+    written = here(setup.mapped, observations.opened_for_writing(seen.lines))
+    reported = here(setup.mapped, observations.opened_for_reading(seen.lines))
+    return Reads(
+        reported=reported,
+        cached=frozenset(caches.belonging(reported, {*seen.cached, *seen.opened} - written)),
+        seen=seen.opened - written,
+        ignored=(*_not_inputs(setup, tracking_files), *here(setup.mapped, tracked.places)),
+        there=seen.before.entries,
+        started=seen.started,
+        written=written,
+        written_first=seen.written_first | observations.written_before_read(seen.lines),
+        before=seen.inputs,
+        first=seen.first,
+        digesting=setup.digesting,
+        home=setup.naming.home,
     )
 
 
