@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 from reproof.execute import sessions
 
@@ -31,6 +32,11 @@ def test_members_and_signals():
         child.kill()
         child.wait()
         child.stdout.close()
+    until = time.monotonic() + 30
+    while (
+        sessions.members(child.pid) and time.monotonic() < until
+    ):  # the killed need a moment on a busy machine
+        time.sleep(0.01)
     assert sessions.send(child.pid, signal.SIGTERM) == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,8 @@ from reproof.model.record import (
 from reproof.model.stress import Exercise
 from reproof.workflow.altering import Setting, Variation, apply_all, ineffective
 from reproof.workflow.budget import SpentError
-from reproof.workflow.stress import _culprits, _exercised, _level, exercise_group
+from reproof.workflow.exercises import culprits, exercise_group, exercised
+from reproof.workflow.stress import _level
 from reproof.workflow.variations import GROUPS, VARIATIONS, select
 
 
@@ -99,7 +101,7 @@ def test_the_order_of_the_variables_is_turned_round() -> None:
 
     script = "import os; print(*[n for n in os.environ if n in ('A', 'B', 'PATH')])"
     recipe = Recipe(
-        argv=("python3", "-c", script), env={"PATH": os.environ["PATH"], "A": "1", "B": "2"}, cwd="/"
+        argv=(sys.executable, "-c", script), env={"PATH": os.environ["PATH"], "A": "1", "B": "2"}, cwd="/"
     )
     chosen = [each for each in VARIATIONS if each.name == "environment-order"]
     said = [
@@ -120,7 +122,7 @@ def test_what_is_chosen() -> None:
         select("colour")
 
 
-def test_what_no_library_reacts_to_is_not_exercised() -> None:
+def test_what_no_library_reacts_to_is_notexercised() -> None:
     (threads,) = select("threads")
     assert threads.obstacle(setting()) == "the run loads no library with a pool of threads"
     assert threads.obstacle(setting(a="${ENV}/lib/libscipy_openblas64_-1.so")) is None
@@ -134,17 +136,15 @@ def test_shims_reach_the_command() -> None:
         assert int(run("aslr", script="cat /proc/self/personality"), 16) & 0x0040000
 
 
-def test_what_loads_no_shim_is_not_exercised() -> None:
+def test_what_loads_no_shim_is_notexercised() -> None:
     (clock,), (aslr,) = select("clock"), select("aslr")
     assert clock.obstacle(setting()) == "there is no shim `clock`"
     reason = ineffective(clock, [], [7])
     assert reason == "the program did not load shim `clock`"
     same = Exercise(name="clock", group="circumstances", outcome="same")
-    assert _exercised(same, {"clock": reason}).outcome == "not exercised"
-    assert _exercised(same, {"clock": reason}).reason == reason
-    assert (
-        _exercised(msgspec.structs.replace(same, outcome="differs"), {"clock": reason}).outcome == "differs"
-    )
+    assert exercised(same, {"clock": reason}).outcome == "not exercised"
+    assert exercised(same, {"clock": reason}).reason == reason
+    assert exercised(msgspec.structs.replace(same, outcome="differs"), {"clock": reason}).outcome == "differs"
     told = Loaded(shim="witness", process=7, personality=0, state="on", program="/usr/bin/python3")
     assert "does not let" in (ineffective(aslr, [told], [7]) or "")
     assert ineffective(aslr, [msgspec.structs.replace(told, personality=0x0040000)], [7]) is None
@@ -171,7 +171,7 @@ MEMBERS = tuple(each for each in VARIATIONS if each.group == "circumstances" and
 
 
 def found(program: Program) -> list[set[str]]:
-    return [{each.name for each in group} for group, _ in _culprits(program, MEMBERS)]
+    return [{each.name for each in group} for group, _ in culprits(program, MEMBERS)]
 
 
 @pytest.mark.parametrize("name", [each.name for each in MEMBERS])
