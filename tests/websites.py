@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import http.server
+import ssl
 import threading
 import zipfile
 from pathlib import Path
@@ -22,13 +23,18 @@ class Site:
         folder: What is served.
         user: Who may read it; everybody when empty.
         password: Of that user.
+        secure: What it speaks TLS with; plain HTTP without.
     """
 
-    def __init__(self, folder: Path, user: str = "", password: str = "") -> None:
+    def __init__(
+        self, folder: Path, user: str = "", password: str = "", secure: ssl.SSLContext | None = None
+    ) -> None:
         self.folder = folder
         self.lock(user, password)
         answer = functools.partial(_Answer, directory=str(folder), site=self)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), answer)
+        if secure is not None:
+            self._server.socket = secure.wrap_socket(self._server.socket, server_side=True)
         self.host = f"127.0.0.1:{self._server.server_port}"
         self.uri = f"http://{self.host}"
         self.refused = 0

@@ -170,7 +170,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_files(tmp_path: Path, golden, name: str) -> None:
+def test_bad_files(tmp_path: Path, golden, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Conda of this machine
     with pytest.raises(ProjectError) as caught:
         find(tmp_path, **BAD[name])
     golden(f"project/environment_{name}", caught.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,8 @@ Kind = Literal[
 LockKind = Literal["requirements-hashed", "requirements", "uv.lock", "pylock.toml", "pyproject"]
 
 _LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
+#: Programs that make an environment of Conda, each of which is enough.
+_CONDAS = ("micromamba", "mamba", "conda", "pixi")
 _FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock")
 _NESTED = re.compile(
     r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(?P<file>[^\s#].*?)\s*(?:\s#.*)?$"
@@ -110,6 +113,16 @@ def find_environment(folder: Path, mlproject: MLProject | None = None) -> Enviro
     return reader.packages()
 
 
+def _way_to_conda(name: str) -> str:
+    """How to come by an environment of Conda: with the program that is here, or one to be installed."""
+    program = next(filter(shutil.which, _CONDAS), None)
+    first = "" if program else f"install {', '.join(_CONDAS[:-1])} or {_CONDAS[-1]}; with the first, "
+    make = f"{program or _CONDAS[0]} create --name NAME --file {name}"
+    if program == "pixi":
+        make = f"pixi init --import {name} && pixi install"
+    return f"{first}run `{make}`, activate it, and pass `--env-manager local`"
+
+
 class _Reader:
     """Reads files of one project, and remembers each with its digest."""
 
@@ -174,8 +187,9 @@ class _Reader:
             match = _CONDA.fullmatch(item.strip()) if isinstance(item, str) else None
             if match is None:
                 what = f"`{item}`" if isinstance(item, str) else describe(item)
-                hint = "write the packages as a `python_env.yaml` and name that in MLproject"
-                raise document.wrong(key, f"asks for {what}, which only Conda can install", hint)
+                raise document.wrong(
+                    key, f"asks for {what}, which only Conda can install", _way_to_conda(document.name)
+                )
             exact = match["operator"] in ("=", "==")
             if match["name"] == "python":
                 python = f"{'' if exact else match['operator'] or ''}{match['version'] or ''}" or None
