@@ -16,7 +16,7 @@ from reproof.build.causes import KNOWN
 from reproof.cli.main import VERBS, program
 from reproof.compare.registry import TABLE
 from reproof.errors import ProjectError
-from reproof.model import artifact, difference, policy, record, verdict
+from reproof.model import artifact, difference, policy, record, survey, verdict
 from reproof.project.settings import EnvironmentSettings, Settings, read_settings
 
 TOP = Path(__file__).parents[1]
@@ -255,7 +255,12 @@ def _structs_below(root: type[Any]) -> set[type[Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "root"), [("docs/record.md", record.Record), ("docs/verdict.md", verdict.Verdict)]
+    ("name", "root"),
+    [
+        ("docs/record.md", record.Record),
+        ("docs/verdict.md", verdict.Verdict),
+        ("docs/unrecorded.md", survey.Survey),
+    ],
 )
 def test_every_field_of_a_document_is_documented(name: str, root: type[Any]) -> None:
     tables = _struct_tables(name)
@@ -263,12 +268,13 @@ def test_every_field_of_a_document_is_documented(name: str, root: type[Any]) -> 
     assert tables.keys() == structs.keys()
     for struct, kind in structs.items():
         assert tables[struct] == list(kind.__struct_fields__), struct
-    assert {artifact.Artifact, difference.Difference} & set(structs.values())
+    assert {artifact.Artifact, difference.Difference, survey.SurveyRow} & set(structs.values())
 
 
 def test_the_schemas_are_named() -> None:
     assert f"`{record.SCHEMA}`" in _text("docs/record.md")
     assert f"`{verdict.SCHEMA}`" in _text("docs/verdict.md")
+    assert f"`{survey.SCHEMA}`" in _text("docs/unrecorded.md")
 
 
 def test_every_kind_of_content_is_in_the_table() -> None:

@@ -264,8 +264,7 @@ class _Resolver:
     def _ask(
         self, arguments: list[str], text: str, constraints: Sequence[str], *, remember: bool
     ) -> list[Line]:
-        limits = [*self._as_of(), *self._wheels_only()]
-        question = "\n".join([*arguments, text, *constraints, *limits, self._circumstances()])
+        question = "\n".join([*arguments, text, *constraints, *self._limits(), self._circumstances()])
         memory = cache_directory() / "resolutions" / f"{hashlib.sha256(question.encode()).hexdigest()}.txt"
         answer = _recall(memory) if remember else None
         if answer is None:
@@ -275,11 +274,9 @@ class _Resolver:
         lines = read_lines(answer.splitlines(), self._source.folder, self._source.file)
         return [line.at(self._source.folder) for line in lines]
 
-    def _as_of(self) -> list[str]:
-        return ["--exclude-newer", self._source.as_of] if self._source.as_of else []
-
-    def _wheels_only(self) -> list[str]:
-        return ["--only-binary", ":all:"] if self._source.wheels_only else []
+    def _limits(self) -> list[str]:
+        limits = ["--exclude-newer", self._source.as_of] if self._source.as_of else []
+        return [*limits, *(["--only-binary", ":all:"] if self._source.wheels_only else [])]
 
     def _compile(self, arguments: list[str], text: str, constraints: Sequence[str]) -> str:
         self._emit(Event(kind="start", subject="lock", message=f"resolving `{self._source.file}`"))
@@ -291,8 +288,7 @@ class _Resolver:
             "--no-header",
             "--no-annotate",
             "--quiet",
-            *self._as_of(),
-            *self._wheels_only(),
+            *self._limits(),
         ]
         command += ["--python", str(self._python.path)] + (["--offline"] if self._offline else [])
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as held:

@@ -187,7 +187,7 @@ class RestClient:
         """Paths of the files below a folder of a run's artifacts, in order."""
         query = {"run_id": run.run_id, **({"path": folder} if folder else {})}
         paths: list[str] = []
-        for item in self._paged("artifacts/list", query):
+        for item in self.read_pages("artifacts/list", query, "files"):
             paths += self.artifact_paths(run, item["path"]) if item.get("is_dir") else [item["path"]]
         return sorted(paths)
 
@@ -237,16 +237,6 @@ class RestClient:
         while True:
             answer = self.call("POST", name, {**body, **({"page_token": token} if token else {})})
             yield from answer.get("runs") or answer.get("experiments") or []
-            token = answer.get("next_page_token")
-            if not token:
-                return
-
-    def _paged(self, name: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-        token: str | None = None
-        while True:
-            full = urlencode({**query, **({"page_token": token} if token else {})})
-            answer = self.call("GET", f"{name}?{full}")
-            yield from answer.get("files") or []
             token = answer.get("next_page_token")
             if not token:
                 return
