@@ -19,19 +19,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.pop(0)  # this folder, where `zoo` is this file
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from projects import Project
 from zoo.test_explain import CLASSES
 from zoo.test_zoo import CAUSES, SOUND, copy_of, environment, folder_of
 
-#: The class of what `stress` names, where the name is another.
-STRESSED = {
-    "file-times": "file-times",
-    "process-ids": "process-id",
-    "readdir-order": "readdir",
-    "one-cpu": "cpu-count",
-}
+#: What PyTorch's kernels follow.
 NUMERIC = {"isa", "cpu-mask"}
 NONE = "nothing"
 

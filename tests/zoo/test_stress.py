@@ -56,6 +56,25 @@ def test_what_a_fixed_seed_of_hashes_hides_is_found(name: str, project: Project)
     assert blamed(stress(project, "--vary", "repeat,circumstances", seed="5")) == ["hash-seed"]
 
 
+@pytest.mark.parametrize("name", ["project_path"])
+def test_several_groups_at_once_say_the_same(name: str, project: Project) -> None:
+    """Each lane has another folder, and none of them is blamed but by the variation of the folder itself."""
+    report = stress(project, "--jobs", "2", "--vary", "path,umask,one-cpu,entropy")
+    assert blamed(report) == ["path"]
+    assert [each["name"] for each in report["exercises"]] == ["repeat", "umask", "path", "one-cpu", "entropy"]
+    assert report["runs"] >= 3 * 2 + 3
+
+
+@pytest.mark.parametrize("name", ["exact_arithmetic"])
+def test_a_budget_is_kept(name: str, project: Project) -> None:
+    report = stress(project, "--budget", "2")
+    assert report["runs"] == 2
+    assert report["level"] == "repeats"
+    assert {each["outcome"] for each in report["exercises"][1:]} <= {"unresolved", "not exercised"}
+    done = project.reproof("stress", "--budget", "soon")
+    assert (done.status, "no budget" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize("name", projects(SOUND))
 def test_sound_projects_depend_on_nothing(name: str, project: Project) -> None:
     report = stress(project)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, offline, output, shared, stores, timeout, trust
+from reproof.cli.options import Terminal, isolation, jobs, offline, output, shared, stores, timeout, trust
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
@@ -35,6 +35,7 @@ def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # n
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="name all variations"
 )
 @click.option("--budget", metavar="N|TIME", help="make at most N re-runs, or begin none after this time: 10m")
+@jobs
 @isolation
 @timeout
 @offline
@@ -52,9 +53,11 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     """
     from reproof.cli.console import write_document
     from reproof.report.stress import render_stress
+    from reproof.workflow.many import Hands
     from reproof.workflow.stress import StressOptions, exit_status_of, stress
 
-    chosen = StressOptions(**options)
+    hands = Hands(count=options.pop("jobs"), cluster=options.pop("cluster"))
+    chosen = StressOptions(hands=hands, **options)
     with terminal.console() as console:
         report = stress(run, chosen, console.emit)
     write_document(render_stress(report, output_format, **terminal.look(output)), output)

@@ -12,10 +12,10 @@ from reproof.model.stress import Exercise
 from reproof.workflow.altering import Variation
 from reproof.workflow.bench import Bench
 from reproof.workflow.budget import SpentError
+from reproof.workflow.exercises import exercise_group
 from reproof.workflow.judge import Side
 from reproof.workflow.pinned import KIND_OF, Pin, in_order, kind_of
 from reproof.workflow.sites import Site, places, see_sites, sets_gone_through
-from reproof.workflow.stress import exercise_group
 from reproof.workflow.variations import select
 
 _CONTROLS = 3

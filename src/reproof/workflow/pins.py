@@ -16,9 +16,10 @@ from reproof.store.records import Found
 from reproof.workflow.bench import Bench
 from reproof.workflow.budget import Budget
 from reproof.workflow.inquiry import Inquiry
+from reproof.workflow.lanes import conditions_of
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
-from reproof.workflow.stress import StressOptions, conditions_of, open_run, plan_for
+from reproof.workflow.stress import StressOptions, open_run, plan_for
 
 #: For one run: seconds at least, and as a multiple of the recorded one. A clock that stands still may never let it end.
 _AT_LEAST, _TIMES = 120.0, 20.0

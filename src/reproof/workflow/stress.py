@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,25 +15,19 @@ from reproof.base.locations import cache_directory
 from reproof.errors import ProjectError
 from reproof.execute.select import Isolation
 from reproof.model.event import Emit, silent
-from reproof.model.stress import LEVELS, Change, Exercise, Level, StressOutcome, StressReport
+from reproof.model.stress import LEVELS, Exercise, Level, StressOutcome, StressReport
 from reproof.project.settings import read_settings
 from reproof.store.records import Found
-from reproof.workflow.altering import Setting, Variation
-from reproof.workflow.bench import STATUS, Bench, Changes
-from reproof.workflow.budget import Budget, SpentError
+from reproof.workflow.budget import Budget
 from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
+from reproof.workflow.lanes import Lane, in_lanes
 from reproof.workflow.lookup import find_record, place_of
+from reproof.workflow.many import Hands
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
 from reproof.workflow.trust import is_own
 from reproof.workflow.variations import select
-
-_FAILED: StressOutcome = "fails"
-
-
-#: What changes under some variations.
-Vary = Callable[[Sequence[Variation]], Changes]
 
 
 class StressOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +41,7 @@ class StressOptions(msgspec.Struct, frozen=True, kw_only=True):
         offline: Take packages from the cache alone.
         stores: Further folders to look for content in.
         trust: Treat a record that was not made here as if it were.
+        hands: How many groups of variations at once, and where.
     """
 
     vary: str = "all"
@@ -57,6 +51,7 @@ class StressOptions(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     stores: tuple[str, ...] = ()
     trust: bool = False
+    hands: Hands = Hands()
 
 
 def stress(reference: str, options: StressOptions, emit: Emit = silent) -> StressReport:
@@ -82,24 +77,22 @@ def stress(reference: str, options: StressOptions, emit: Emit = silent) -> Stres
     found = open_run(reference)
     rooms = cache_directory() / "rooms" / f"stress-{secrets.token_hex(6)}"
     try:
-        with ExitStack() as stack:
-            bench = Bench(plan_for(found, options, rooms), stack, budget, emit)
-            exercises, subjects = _exercise(bench, wanted)
-            level = _level(exercises)
-            return StressReport(
-                record=found.id,
-                project=found.record.project.name,
-                created=now(),
-                level=level,
-                exercises=exercises,
-                subjects=subjects,
-                runs=bench.runs,
-                budget=budget.runs,
-                conditions=(*conditions_of(bench), *([("budget", budget.text)] if budget.text else ())),
-                tool=f"reproof {version('reproof')}",
-            )
+        plan = plan_for(found, options, rooms if options.hands.cluster is None else None)
+        done = in_lanes(Lane(plan=plan, vary=options.vary, budget=budget), wanted, options.hands, emit)
     finally:
         remove_tree(rooms)
+    return StressReport(
+        record=found.id,
+        project=found.record.project.name,
+        created=now(),
+        level=_level(done.exercises),
+        exercises=done.exercises,
+        subjects=done.subjects,
+        runs=done.runs,
+        budget=budget.runs,
+        conditions=(*done.conditions, *([("budget", budget.text)] if budget.text else ())),
+        tool=f"reproof {version('reproof')}",
+    )
 
 
 def exit_status_of(report: StressReport) -> int:
@@ -124,8 +117,14 @@ def open_run(reference: str) -> Found:
     return found
 
 
-def plan_for(found: Found, options: StressOptions, rooms: Path) -> Plan:
-    """What the rooms for re-runs of a record are made from; `rooms` is the folder that they are made in."""
+def plan_for(found: Found, options: StressOptions, rooms: Path | None) -> Plan:
+    """What the rooms for re-runs of a record are made from.
+
+    Args:
+        found: The record.
+        options: How to re-run it.
+        rooms: The folder that they are made in; None for one of the machine that makes them.
+    """
     place = place_of(found)
     settings = read_settings(place.top / found.record.project.subdirectory, place.top)
     fetch_content(found.record, place.store, place.top, places_of(options.stores))
@@ -141,137 +140,6 @@ def plan_for(found: Found, options: StressOptions, rooms: Path) -> Plan:
         trust="own" if is_own(found.id) else "given" if options.trust else "none",
         cached=True,
         rooms=rooms,
-    )
-
-
-def _exercise(bench: Bench, wanted: Sequence[Variation]) -> tuple[tuple[Exercise, ...], tuple[str, ...]]:
-    record = bench.control().record
-    if record.byproducts.exit_status != bench.plan.record.byproducts.exit_status:
-        raise ProjectError(
-            "the re-run does not end as the recorded run did: there is nothing to vary",
-            details=[
-                ("recorded", f"exit status {bench.plan.record.byproducts.exit_status}"),
-                ("re-run", f"exit status {record.byproducts.exit_status}"),
-            ],
-            hint="`reproof verify` shows why",
-        )
-    subjects = bench.subjects()
-    if not subjects:
-        raise ProjectError(
-            "the run left no metric, parameter, artifact or file: there is nothing to compare",
-            hint="declare what it makes in `[tool.reproof] products`",
-        )
-    found = [_repeat(bench)]
-    alone = [each for each in wanted if each.group != "repeat"]
-    if not set(subjects) - bench.unstable:
-        reason = "every result varies by itself"
-        return (*found, *(_left_out(each, reason) for each in alone)), subjects
-    for group in dict.fromkeys(each.group for each in alone):
-        members = [each for each in alone if each.group == group]
-        found += exercise_group(bench.vary, bench.setting, members)
-    found = [_exercised(each, bench.inactive) for each in found]
-    if any(each.outcome in ("differs", "fails") for each in found[1:]):
-        found = _confirmed(bench, found)
-    return tuple(found), subjects
-
-
-def _repeat(bench: Bench) -> Exercise:
-    (variation,) = select("repeat")
-    try:
-        return _told(variation, bench.repeat())
-    except SpentError:
-        return _left_out(variation, "the budget is spent")
-
-
-def exercise_group(vary: Vary, setting: Setting, members: Sequence[Variation]) -> list[Exercise]:
-    """All members at once, and told apart where something changes; one exercise for each member."""
-    found: dict[str, Exercise] = {}
-    possible = []
-    for each in members:
-        obstacle = each.obstacle(setting)
-        if obstacle is None:
-            possible.append(each)
-        else:
-            found[each.name] = _left_out(each, obstacle)
-    for blamed, changes in _culprits(vary, possible):
-        names = tuple(each.name for each in blamed)
-        for each in blamed:
-            others = tuple(name for name in names if name != each.name)
-            if changes is None:
-                reason = (
-                    "the budget is spent" if not others else f"one of {', '.join(names)}: the budget is spent"
-                )
-                found[each.name] = msgspec.structs.replace(_left_out(each, reason), outcome="unresolved")
-            else:
-                found[each.name] = msgspec.structs.replace(_told(each, changes), together_with=others)
-    for each in possible:
-        found.setdefault(each.name, _told(each, {}))
-    return [found[each.name] for each in members]
-
-
-def _culprits(vary: Vary, members: Sequence[Variation]) -> list[tuple[Sequence[Variation], Changes | None]]:
-    """The smallest groups that change something, by halving; None where the budget was spent on the way."""
-    if not members:
-        return []
-    try:
-        changes = vary(members)
-    except SpentError:
-        return [(members, None)]
-    if not changes:
-        return []
-    if len(members) == 1:
-        return [(members, changes)]
-    half = len(members) // 2
-    parts = [*_culprits(vary, members[:half]), *_culprits(vary, members[half:])]
-    return parts or [(members, changes)]
-
-
-def _exercised(exercise: Exercise, inactive: Mapping[str, str]) -> Exercise:
-    """What changed nothing because it had no effect was not exercised."""
-    reason = inactive.get(exercise.name)
-    if exercise.outcome != "same" or reason is None:
-        return exercise
-    return msgspec.structs.replace(exercise, outcome="not exercised", reason=reason)
-
-
-def _confirmed(bench: Bench, found: list[Exercise]) -> list[Exercise]:
-    """Before anything is blamed: one more control. What differs there varies by itself, only more rarely."""
-    try:
-        late = bench.repeat()
-    except SpentError:
-        return found
-    if not late:
-        return found
-    (variation,) = select("repeat")
-    result = [_told(variation, {**{c.subject: c.summary for c in found[0].changes}, **late})]
-    for each in found[1:]:
-        kept = tuple(change for change in each.changes if change.subject not in late)
-        gone = each.changes and not kept
-        reason = "what differed also varies by itself" if gone else each.reason
-        outcome = "not exercised" if gone else each.outcome
-        result.append(msgspec.structs.replace(each, changes=kept, outcome=outcome, reason=reason))
-    return result
-
-
-def _told(variation: Variation, changes: Changes) -> Exercise:
-    outcome: StressOutcome = _FAILED if STATUS in changes else "differs" if changes else "same"
-    return Exercise(
-        name=variation.name,
-        group=variation.group,
-        what=variation.what,
-        outcome=outcome,
-        changes=tuple(Change(subject, summary) for subject, summary in changes.items()),
-        remedy=variation.remedy if changes else "",
-    )
-
-
-def _left_out(variation: Variation, reason: str) -> Exercise:
-    return Exercise(
-        name=variation.name,
-        group=variation.group,
-        what=variation.what,
-        outcome="not exercised",
-        reason=reason,
     )
 
 
@@ -301,14 +169,3 @@ def _level(exercises: Sequence[Exercise]) -> Level | None:
             break
         reached += 1
     return LEVELS[reached]
-
-
-def conditions_of(bench: Bench) -> tuple[tuple[str, str], ...]:
-    """Under which conditions the re-runs of a bench were made: name and value."""
-    chance, hardware = bench.plan.record.randomness, bench.plan.record.hardware
-    return (
-        ("isolation", bench.room.choice.level),
-        ("seed", "none applied by reproof" if chance.seed is None else f"{chance.seed}, as recorded"),
-        ("CPUs", str(hardware.affinity or hardware.cpus)),
-        ("control", "run at least twice; what differs between them is not blamed on a variation"),
-    )
