@@ -141,13 +141,13 @@ def test_what_a_registry_gave_is_recorded_and_served(project: Project) -> None:
 
 
 def test_what_is_too_large_to_keep_is_named(project: Project) -> None:
-    project.write("pyproject.toml", "[tool.reproof]\nseed = 1\nmax_kept_bytes = 100\n")
+    project.write("pyproject.toml", "[tool.reproof]\nseed = 1\nmax-kept-bytes = 100\n")
     project.commit()
     project.reproof("run", "--", "python", "train.py", expect=0)
     project.reproof("run", "--", "python", "infer.py", expect=0)
     told = project.reproof("verify", expect=2).err
     assert "was not kept" in told
-    assert "hint: set `max_kept_bytes = " in told
+    assert "hint: set `max-kept-bytes = " in told
 
 
 def test_a_pipeline_passes_models_on_through_the_registry(project: Project) -> None:

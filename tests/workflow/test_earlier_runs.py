@@ -81,7 +81,7 @@ def test_what_was_not_kept_is_named_with_the_way_out(store: DirectoryStore, note
         require_kept(record, store)
     assert "models:/bikes@champion" in caught.value.details[0][1]
     assert caught.value.hint is not None
-    assert ("max_kept_bytes = 3221225472" if note else "--store") in caught.value.hint
+    assert ("max-kept-bytes = 3221225472" if note else "--store") in caught.value.hint
 
 
 @pytest.mark.parametrize("root", ["models:/a/../b", "runs:/", "s3://a/b", "models:/a//1"])

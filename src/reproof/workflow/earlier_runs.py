@@ -111,7 +111,7 @@ def require_kept(record: Record, store: DirectoryStore) -> None:
             ("recorded", f"{_short(first)}, {first.size:,} bytes, read as `{first.source or first.name}`"),
             ("reason", reason + (f"; so are {len(lost) - 1} more" if len(lost) > 1 else "")),
         ],
-        hint=f"set `max_kept_bytes = {max(each.size for each in lost)}` in [tool.reproof] and run it again"
+        hint=f"set `max-kept-bytes = {max(each.size for each in lost)}` in [tool.reproof] and run it again"
         if first.note
         else "pass `--store PATH`, or copy `.reproof/objects` from where the run was made",
     )
