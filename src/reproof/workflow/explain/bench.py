@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
@@ -12,51 +10,18 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.files import write_atomic
-from reproof.errors import EnvironmentBuildError, MaterialError, ProjectError, ReproofError, UsageError
+from reproof.errors import EnvironmentBuildError, MaterialError, ProjectError, ReproofError
 from reproof.model.event import Emit, Event
 from reproof.model.explanation import Attempt, Came
+from reproof.workflow.budget import Budget
 from reproof.workflow.explain.mixing import Mixer
 from reproof.workflow.explain.question import Question
 from reproof.workflow.explain.trials import Facts, Task, Workshop, Yardstick, carry_out_alone
 from reproof.workflow.many import Batch, Hands, carry_out
 from reproof.workflow.room import Plan
 
-_TIME = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>s|m|h)")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
 #: A mixture (ids of what is B's), and which repetition of it.
 Asked = tuple[frozenset[str], int]
-
-
-class SpentError(Exception):
-    """The budget does not allow another run."""
-
-
-class Budget(msgspec.Struct, frozen=True):
-    """How many re-runs may be made, or how long it may take in seconds; None for no bound."""
-
-    runs: int | None = None
-    seconds: float | None = None
-    text: str | None = None
-
-    @classmethod
-    def parse(cls, text: str | None) -> Budget:
-        """Read ``--budget``: ``20`` runs, or a time such as ``30m``.
-
-        Raises:
-            UsageError: It is neither, or less than the two controls.
-        """
-        if text is None:
-            return cls()
-        if text.isdigit() and int(text) >= 2:
-            return cls(runs=int(text), text=f"{int(text)} re-runs")
-        match = _TIME.fullmatch(text.strip())
-        if match is None or float(match["number"]) == 0:
-            raise UsageError(
-                f"`{text}` is no budget: a number of re-runs (two controls at least), or a time",
-                hint="pass `--budget 20`, or `--budget 30m`",
-            )
-        return cls(seconds=float(match["number"]) * _SECONDS[match["unit"]], text=text.strip())
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +59,6 @@ class Bench:
         self._frame = frame
         self._emit = emit
         self._workshop = Workshop(stack, emit)
-        self._started = time.monotonic()
         self._known: dict[Asked, Facts] = {}
         self._remembered = _Memory(frame.memory)
         self._made = 0
@@ -114,6 +78,18 @@ class Bench:
     def width(self) -> int:
         """How many may go on at the same time."""
         return self._frame.hands.count
+
+    @property
+    def runs_left(self) -> int | None:
+        """Re-runs that the budget still allows; None where it does not number them."""
+        allowed = self._frame.budget.runs
+        return None if allowed is None else allowed - self._made
+
+    @property
+    def left(self) -> str | None:
+        """What is left of the budget, as the command line takes it."""
+        budget = self._frame.budget
+        return budget.text if budget.runs is None else str(max(budget.runs - self._made, 2))
 
     @property
     def budget(self) -> Budget:
@@ -221,11 +197,7 @@ class Bench:
         return Task(plan=self._frame.plan, mixed=mixed, yardstick=self.yardstick, keep=keep)
 
     def _spend(self, count: int) -> None:
-        budget = self._frame.budget
-        if budget.runs is not None and self._made + count > budget.runs:
-            raise SpentError
-        if budget.seconds is not None and time.monotonic() - self._started > budget.seconds:
-            raise SpentError
+        self._frame.budget.require(self._made + count - 1)
         self._made += count
 
     def _keep(self, asked: Asked, facts: Facts) -> None:

@@ -105,7 +105,7 @@ def _nothing_left(
 ) -> Controls:
     if unstable.intersection(subjects):
         names = ", ".join(sorted(unstable.intersection(subjects))[:3])
-        reason = f"the run varies by itself ({names}): `reproof explain RUN` says why"
+        reason = f"the run varies by itself ({names})"
         return Controls(reason=reason, aside=aside, left="nothing")
     reason = "made again here, A and B come out the same: the cause is something that cannot be swapped here"
     return Controls(reason=reason, left="what cannot be swapped")

@@ -22,10 +22,11 @@ from reproof.model.explanation import Explanation, ExplanationStatus, Factor
 from reproof.model.record import Record
 from reproof.project.settings import Settings, read_settings
 from reproof.store.records import Found
+from reproof.workflow.budget import Budget, SpentError
 from reproof.workflow.concealed import require_nothing_concealed
 from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.explain.atoms import Atom, as_factors
-from reproof.workflow.explain.bench import Bench, Budget, Frame, SpentError
+from reproof.workflow.explain.bench import Bench, Frame
 from reproof.workflow.explain.controls import Controls, control
 from reproof.workflow.explain.mixing import Mixer
 from reproof.workflow.explain.proof import Proof, Prover
@@ -36,8 +37,10 @@ from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Side, judge, last_lines
 from reproof.workflow.lookup import Place, find_record, place_of
 from reproof.workflow.many import Hands
+from reproof.workflow.pins import explain_alone
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
+from reproof.workflow.stress import StressOptions
 from reproof.workflow.trust import is_own
 from reproof.workflow.verdicts import decided, rejected
 
@@ -118,7 +121,7 @@ def explain(one: str, two: str, options: ExplainOptions | None = None, emit: Emi
                 plan=_plan(pair, chosen, scratch), memory=_memory(pair), budget=budget, hands=chosen.hands
             )
             bench = Bench(mixer, frame, yardstick, stack, emit)
-            return _explain(pair, bench, chosen, frame)
+            return _explain(pair, bench, chosen, frame, emit)
     finally:
         remove_tree(scratch)
 
@@ -130,22 +133,22 @@ def exit_status_of(explanation: Explanation) -> int:
     return 1 if explanation.comparable else 3
 
 
-def _explain(pair: _Pair, bench: Bench, options: ExplainOptions, frame: Frame) -> Explanation:
+def _explain(pair: _Pair, bench: Bench, options: ExplainOptions, frame: Frame, emit: Emit) -> Explanation:
     asked = _question(pair, bench, options, frame)
     if isinstance(asked, str):
         return _answer(pair, bench, Proof(reason=asked), comparable=False)
     question, aside = asked
     bench.use(question)
+    if not bench.mixer.atoms and options.metric is None:
+        return _by_itself(pair, bench, options, "the set-ups of A and B do not differ", emit)
     if not bench.mixer.swappable:
-        reason = (
-            "nothing that differs can be swapped here" if bench.mixer.atoms else "the set-ups do not differ"
-        )
-        return _answer(
-            pair, bench, Proof(narrowed=bench.mixer.atoms, reason=_unseen(reason, bench)), aside=aside
-        )
+        reason = "nothing that differs can be swapped here"
+        return _answer(pair, bench, Proof(narrowed=bench.mixer.atoms, reason=reason), aside=aside)
     prover = Prover(bench)
     try:
         found = control(bench, frame.memory)
+        if found.left == "nothing" and found.reason and options.metric is None:
+            return _by_itself(pair, bench, options, found.reason, emit)
         if found.reason:
             proof = Proof(narrowed=_left(bench, found), reason=found.reason, evidence=found.evidence)
         else:
@@ -163,7 +166,8 @@ def _spent(bench: Bench, prover: Prover, frame: Frame) -> Proof:
     evidence: tuple[str, ...] = ()
     if prover.narrowed != bench.mixer.swappable:
         evidence = (f"swapping {bench.name(prover.narrowed)} together reproduces B (1 of 1 run)",)
-    reason = f"not found within the budget of {frame.budget.text}"
+    words = f"{frame.budget.runs} re-runs" if frame.budget.runs is not None else frame.budget.text
+    reason = f"not found within the budget of {words}"
     return Proof(narrowed=left, evidence=evidence, reason=reason)
 
 
@@ -176,10 +180,31 @@ def _left(bench: Bench, found: Controls) -> tuple[Atom, ...]:
     )
 
 
-def _unseen(reason: str, bench: Bench) -> str:
-    if bench.mixer.atoms:
-        return reason
-    return f"{reason}: the run may vary by itself (`reproof explain RUN` says why), or what matters is not recorded"
+def _by_itself(pair: _Pair, bench: Bench, options: ExplainOptions, reason: str, emit: Emit) -> Explanation:
+    """Where nothing that was swapped can be why: what makes A alone differ, or what circumstance it depends on."""
+    asked = StressOptions(
+        budget=bench.left,
+        isolation=options.isolation,
+        timeout=options.timeout,
+        offline=options.offline,
+        stores=options.stores,
+        trust=options.trust,
+    )
+    alone = explain_alone(str(pair.a.path), asked, emit)
+    own = _answer(pair, bench, Proof(reason=reason))
+    return msgspec.structs.replace(
+        own,
+        status=alone.status,
+        question=alone.question,
+        causes=alone.causes,
+        suspects=alone.suspects,
+        evidence=(f"{reason}: what follows is about A alone", *alone.evidence),
+        reason="" if alone.status == "proven" else "; ".join(filter(None, (reason, alone.reason))),
+        subjects=alone.subjects or own.subjects,
+        aside=alone.aside,
+        runs=own.runs + alone.runs,
+        conditions=tuple(dict.fromkeys((*own.conditions, *alone.conditions))),
+    )
 
 
 def _question(

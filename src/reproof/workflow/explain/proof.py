@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -13,6 +14,7 @@ from reproof.workflow.explain.bench import Bench
 from reproof.workflow.explain.search import change_points, smallest
 
 _CHAIN = "commit:"
+_PROOF = 2  # re-runs that a proof takes: the cause once more, and everything else without it
 
 #: What a mixture came out as, for people.
 _WORDS = {
@@ -115,6 +117,9 @@ class Prover:
         )
         self.narrowed = self.narrowed & (_of(units, chosen) | others)
         ids = sorted(_of(units, chosen))
+        if not self._affords(len(ids)):
+            whole = frozenset(ids)
+            return Cause(guilty=whole, taken=whole, given=whole)
         found = frozenset(
             smallest(
                 ids, lambda tries: self._hold([frozenset(each) | others for each in tries]), self._bench.width
@@ -123,6 +128,11 @@ class Prover:
         found = frozenset(self._bench.mixer.grown(found | others) & {each.id for each in atoms})
         self.narrowed = self.narrowed & (found | others)
         return Cause(guilty=found, taken=found, given=found)
+
+    def _affords(self, count: int) -> bool:
+        """Whether the budget allows a search among so many parts of files, and the proof after it."""
+        left = self._bench.runs_left
+        return left is None or count == 1 or left >= math.ceil(math.log2(count)) + 1 + _PROOF
 
     def _along(self, commits: Sequence[str], others: frozenset[str]) -> Cause:
         """The commits at which the result changes, by bisection."""
