@@ -65,6 +65,14 @@ def test_several_groups_at_once_say_the_same(name: str, project: Project) -> Non
     assert report["runs"] >= 3 * 2 + 3
 
 
+@pytest.mark.parametrize("name", ["sorted_listing"])
+def test_what_a_result_may_depend_on_is_told_and_not_blamed(name: str, project: Project) -> None:
+    report = stress(project, "--vary", "informative", seed="5")
+    outcomes = {each["name"]: each["outcome"] for each in report["exercises"]}
+    assert outcomes == {"repeat": "same", "seed": "same", "row-order": "differs"}
+    assert (report["status"], report["level"]) == (0, "repeats")
+
+
 @pytest.mark.parametrize("name", ["exact_arithmetic"])
 def test_a_budget_is_kept(name: str, project: Project) -> None:
     report = stress(project, "--budget", "2")

@@ -40,7 +40,8 @@ class Exercise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         name: Its name, ``time-zone``.
-        group: ``repeat``, ``circumstances``, ``one-cpu``, ``threads``, ``isa`` or ``entropy``.
+        group: ``repeat``, ``circumstances``, ``one-cpu``, ``threads``, ``isa``, ``entropy``, or
+            ``informative``: what a result may well depend on, and is not blamed for.
         what: What is another.
         outcome: What came of it.
         changes: What differs from the control, besides what varies by itself.
@@ -89,5 +90,6 @@ class StressReport(
 
     @property
     def dependences(self) -> tuple[Exercise, ...]:
-        """The variations that changed something."""
-        return tuple(each for each in self.exercises if each.outcome in ("differs", "fails", "unresolved"))
+        """The variations that changed something, but for those that are only told."""
+        bad = ("differs", "fails", "unresolved")
+        return tuple(each for each in self.exercises if each.outcome in bad and each.group != "informative")

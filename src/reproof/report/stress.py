@@ -113,7 +113,10 @@ def _text(report: StressReport, width: int, paint: Paint) -> Iterator[str]:
 
 
 def _exercise(exercise: Exercise, width: int, paint: Paint) -> Iterator[str]:
-    word = paint(exercise.outcome, _STYLES[exercise.outcome]) + " " * (_WIDTH - len(exercise.outcome))
+    told = exercise.group == "informative" and exercise.outcome == "differs"
+    word = paint(exercise.outcome, "cyan" if told else _STYLES[exercise.outcome]) + " " * (
+        _WIDTH - len(exercise.outcome)
+    )
     detail = exercise.reason or exercise.what
     yield f"  {word}{pad(exercise.name, 19)}{plain(detail)}"
     if exercise.together_with:
@@ -142,7 +145,7 @@ def _page(report: StressReport) -> str:
             "group": each.group,
             "what": plain(each.what),
             "outcome": each.outcome,
-            "tone": _TONES[each.outcome],
+            "tone": "equivalent" if each.group == "informative" else _TONES[each.outcome],
             "reason": plain(each.reason),
             "remedy": plain(each.remedy),
             "together": ", ".join(each.together_with),

@@ -19,6 +19,8 @@ from reproof.workflow.altering import Setting, Variation, apply_all, ineffective
 from reproof.workflow.budget import Budget
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.room import Plan, Room, clean_room, refresh, rerun
+from reproof.workflow.rows import shuffle_tables
+from reproof.workflow.variations import ROW_ORDER
 from reproof.workflow.verdicts import decided, rejected
 
 #: The subject that is no result of its own.
@@ -116,6 +118,8 @@ class Bench:
             refresh(room, self._emit)
         self._used[elsewhere] += 1
         number = self._used[elsewhere]
+        if ROW_ORDER in names:
+            shuffle_tables(room.top, self.plan.record)
         _date_files(room.top, _OTHER_TIME if "file-times" in names else _FILE_TIME)
         (room.folder / "home/elsewhere").mkdir(exist_ok=True)
         place = self.latest = room.folder / f"run-{number}"

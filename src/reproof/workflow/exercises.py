@@ -11,7 +11,7 @@ from reproof.model.stress import Change, Exercise, StressOutcome
 from reproof.workflow.altering import Setting, Variation
 from reproof.workflow.bench import STATUS, Bench, Changes
 from reproof.workflow.budget import SpentError
-from reproof.workflow.variations import select
+from reproof.workflow.variations import INFORMATIVE, select
 
 _FAILED: StressOutcome = "fails"
 
@@ -51,7 +51,9 @@ def exercise_all(bench: Bench, wanted: Sequence[Variation]) -> tuple[tuple[Exerc
         return (*found, *(_left_out(each, reason) for each in alone)), subjects
     for group in dict.fromkeys(each.group for each in alone):
         members = [each for each in alone if each.group == group]
-        found += exercise_group(bench.vary, bench.setting, members)
+        # What may well change a result is told one by one.
+        for part in [[each] for each in members] if group == INFORMATIVE else [members]:
+            found += exercise_group(bench.vary, bench.setting, part)
     found = [exercised(each, bench.inactive) for each in found]
     if any(each.outcome in ("differs", "fails") for each in found[1:]):
         found = _confirmed(bench, found)

@@ -27,7 +27,6 @@ _LET_GO = ("readdir", "duration", "threads", "entropy", "clock", "memory", "aslr
 _NAMED = 4  # lines
 #: What a cause was, and what the re-runs made of it.
 _HELD = ("another in each run", "held fast")
-_VARIED = ("as recorded", "varied")
 _RECORDED = ("uncontrolled in the record", "not held fast")
 _BY_SETS = ("hash-seed", "aslr")  # what decides the order of sets
 _RANK = {"uncontrolled": 0, "harmless": 1, "controlled": 2}
@@ -227,11 +226,11 @@ class Inquiry:
             done.add(names)
             again = self._bench.run([by_name[name] for name in sorted(names)])
             if not self._bench.between(control, again):
-                self._say(f"with another {each.name}: another result once, and not again")
+                self._say(f"with `{each.name}` varied: another result once, and not again")
                 continue
             for name in sorted(names):
-                self._found.append((KIND_OF.get(name, name), *_VARIED))
-            self._say(f"with another {' and '.join(sorted(names))}: 2 of 2 runs different")
+                self._found.append((KIND_OF.get(name, name), "as recorded", f"varied ({by_name[name].what})"))
+            self._say(f"with `{'` and `'.join(sorted(names))}` varied: 2 of 2 runs different")
         late = self._bench.run(())
         if self._bench.between(control, late):
             self._answer.reason = (

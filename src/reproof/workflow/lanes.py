@@ -22,10 +22,10 @@ from reproof.workflow.budget import Budget
 from reproof.workflow.exercises import exercise_all, repeated, without
 from reproof.workflow.many import Batch, Hands, carry_out
 from reproof.workflow.room import Plan
-from reproof.workflow.variations import select
+from reproof.workflow.variations import INFORMATIVE, select
 
 #: Groups that share a lane, the longest first.
-_TOGETHER = (("repeat", "circumstances"), ("one-cpu", "threads"), ("isa", "entropy"))
+_TOGETHER = (("repeat", "circumstances"), ("one-cpu", "threads"), ("isa", "entropy", INFORMATIVE))
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,8 +16,12 @@ from reproof.errors import ExecutionError, UsageError
 from reproof.execute.profiles import THREADS
 from reproof.model.recipe import Recipe
 from reproof.workflow.altering import ENVIRONMENT_ORDER, Setting, Variation
+from reproof.workflow.rows import tables_of
 
-GROUPS = ("repeat", "circumstances", "one-cpu", "threads", "isa", "entropy")
+#: What a result may well depend on: told, and never blamed. Not part of `all`.
+INFORMATIVE = "informative"
+ROW_ORDER = "row-order"
+GROUPS = ("repeat", "circumstances", "one-cpu", "threads", "isa", "entropy", INFORMATIVE)
 
 _PADDING = 3500  # bytes; moves the stack by most of a page
 _PROCESSES = 37  # that come and go before the command starts
@@ -46,10 +50,12 @@ def select(text: str) -> tuple[Variation, ...]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     chosen: dict[str, None] = {}
     if not words or words[0].startswith("-"):
-        chosen = {each.name: None for each in VARIATIONS}
+        chosen = {each.name: None for each in VARIATIONS if each.group != INFORMATIVE}
     for word in words:
         name = word.lstrip("+-")
-        members = [each.name for each in VARIATIONS if name in ("all", each.name, each.group)]
+        members = [each.name for each in VARIATIONS if name in (each.name, each.group)]
+        if name == "all":
+            members = [each.name for each in VARIATIONS if each.group != INFORMATIVE]
         if not members:
             known = ", ".join(["all", *GROUPS, *(e.name for e in VARIATIONS if e.name not in GROUPS)])
             raise UsageError(
@@ -91,6 +97,19 @@ def _after_others(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
 def _hash_seed(recipe: Recipe, setting: Setting) -> Recipe:
     seed = setting.record.randomness.seed or 0
     return _set(recipe, {"PYTHONHASHSEED": str((seed + 1_000_003) % 2**32)})
+
+
+def _seed(recipe: Recipe, setting: Setting) -> Recipe:
+    seed = (setting.record.randomness.seed or 0) + 1
+    return _set(recipe, {"REPROOF_SEED": str(seed), "PYTHONHASHSEED": str(seed % 2**32)})
+
+
+def _no_seed(setting: Setting) -> str | None:
+    return "reproof applied no seed to the run" if setting.record.randomness.seed is None else None
+
+
+def _no_table(setting: Setting) -> str | None:
+    return None if tables_of(setting.record) else "the run read no table of text below the project"
 
 
 def _time_zone(recipe: Recipe, setting: Setting) -> Recipe:
@@ -341,6 +360,19 @@ VARIATIONS: tuple[Variation, ...] = (
         remedy="seed every generator; `reproof show` names unseeded draws",
         obstacle=needs_shim("entropy"),
         shim=("entropy", "1"),
+    ),
+    Variation(
+        name="seed",
+        group=INFORMATIVE,
+        what="the seed that reproof applies",
+        apply=_seed,
+        obstacle=_no_seed,
+    ),
+    Variation(
+        name=ROW_ORDER,
+        group=INFORMATIVE,
+        what="the order of the rows of CSV and TSV files",
+        obstacle=_no_table,
     ),
 )
 
