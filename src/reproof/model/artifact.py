@@ -24,7 +24,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         name: ``data/bikes.csv`` below the project; ``${HOME}/...`` or an absolute path outside;
             ``mlflow/artifacts/plot.png`` or ``mlflow/models/NAME/MLmodel`` for what was logged;
-            an address of the web for what was read there; ``models:/NAME/VERSION/PATH`` or
+            an address of the web for what was read there, ``s3://BUCKET/KEY`` for an object; ``models:/NAME/VERSION/PATH`` or
             ``runs:/ID/PATH`` for what was read of an earlier run in MLflow.
         digests: Algorithm to value; ``blake3`` is the identity, ``md5`` stands beside it where
             DVC names the content. Empty when the content could not be read.
@@ -37,6 +37,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         source: The address or file that names the content: ``data/bikes.csv.dvc``, a URL.
         kept: The content itself is in our store.
         table: What it holds, where it is a table.
+        version: Of an object in a bucket that keeps versions: which one.
+        etag: Of an object in a bucket: the store's own name for its content.
         note: What is worth knowing about this artifact (``opened by an unknown process``).
     """
 
@@ -50,12 +52,14 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str | None = None
     kept: bool = False
     table: TableDigest | None = None
+    version: str | None = None
+    etag: str | None = None
     note: str | None = None
 
     @property
     def is_web(self) -> bool:
-        """Whether it was read from an address of the web: there is no file of this name."""
-        return self.name.startswith(("http://", "https://"))
+        """Whether it was read from an address of the web, or a bucket: there is no file of this name."""
+        return self.name.startswith(("http://", "https://", "s3://"))
 
     @property
     def is_tracked(self) -> bool:

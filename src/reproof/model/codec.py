@@ -82,7 +82,7 @@ def _require_inner_names(record: Record, where: str) -> None:
         parts = name.split("/")
         if name.startswith("/") or any(part.lower() == ".git" for part in parts):
             raise _outside(name, where)
-    for name in (*below, *(item.name for item in record.materials)):
+    for name in (*below, *(item.name for item in record.materials if not item.is_web)):
         if ".." in name.split("/") or "\0" in name:
             raise _outside(name, where)
 

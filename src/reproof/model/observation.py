@@ -70,6 +70,25 @@ class Fetched(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="u
     where: str = ""
 
 
+class Stored(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="object"):
+    """An object of a bucket (S3) was read, as far as the store and the bytes that came say.
+
+    `version` is empty where the bucket keeps none; `sha256` where it is not known; `part` the Content-Range of
+    a part; `whole` false where not all of it was seen to come. `endpoint` is the store's address, but for Amazon's own.
+    """
+
+    bucket: str
+    key: str
+    version: str = ""
+    etag: str = ""
+    sha256: str = ""
+    size: int = 0
+    whole: bool = True
+    part: str = ""
+    endpoint: str = ""
+    where: str = ""
+
+
 class Started(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="spawn"):
     """A program was started: `argv`; `child` its process id where known."""
 
@@ -347,6 +366,7 @@ AnyObservation = (
     | Opened
     | Connected
     | Fetched
+    | Stored
     | Started
     | Applied
     | Seeded

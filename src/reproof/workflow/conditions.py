@@ -11,6 +11,7 @@ from reproof.model.record import Record
 from reproof.model.verdict import Condition
 from reproof.report.chance import covered
 from reproof.workflow.confinement import limits_for
+from reproof.workflow.objects_read import pinned_objects
 from reproof.workflow.replaying import asked_in_vain, passed_on
 from reproof.workflow.room import Room
 from reproof.workflow.web_reads import changed_addresses
@@ -32,7 +33,12 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
         if self.room.provision.used_again:
             found.append(self.room.provision.used_again)
         found += [f"data in its original place: {name}" for name in self.room.restored.used_again]
-        found += [f"data of the web: {name}" for name in changed_addresses(self.recorded, self.rerun)]
+        pinned = pinned_objects(self.recorded, self.rerun)
+        found += [
+            f"data of the web: {name}"
+            for name in changed_addresses(self.recorded, self.rerun)
+            if name not in pinned
+        ]
         found += [
             f"a process that could not be watched: {' '.join(process.argv) or process.pid}"
             for process in self.recorded.byproducts.processes
@@ -197,14 +203,16 @@ def _materials(circumstances: Circumstances) -> Iterator[Condition]:
     yield Condition("materials", "restored by digest", ", ".join(parts) or "none were read")
     for line in circumstances.used_again():
         yield Condition("used again", line)
+    pinned = pinned_objects(circumstances.recorded, circumstances.rerun)
     for name, differs in changed_addresses(circumstances.recorded, circumstances.rerun).items():
         if differs is None:
             yield Condition(
                 "data of the web", "not read again", f"`{name}`, which the recorded run read; {_NETWORK}"
             )
         else:
+            same = "the recorded version" if name in pinned else "the same"
             yield Condition(
-                "data of the web", "other content than recorded" if differs else "the same", f"`{name}`"
+                "data of the web", "other content than recorded" if differs else same, f"`{name}`"
             )
     for line in restored.corrupted:
         yield Condition("corrupted object", line)

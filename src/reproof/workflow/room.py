@@ -31,6 +31,7 @@ from reproof.workflow.code_parts import require_submodules
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
 from reproof.workflow.earlier_runs import Shelf, require_kept
 from reproof.workflow.imaged import contain, provide_image_again, sealed_container
+from reproof.workflow.objects_read import pins, with_doubts
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
 from reproof.workflow.prepare import declared_materials, declared_products
@@ -271,7 +272,7 @@ def rerun(
         message = f"the re-run was ended: {evidence.execution.exceeded}"
         emit(Event(kind="warning", subject="limits", message=message))
     done = complete(_draft(room), evidence, tuple(record.environment.variables))
-    return with_leaks(done, plan.source), evidence
+    return with_doubts(with_leaks(done, plan.source), record), evidence
 
 
 def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:

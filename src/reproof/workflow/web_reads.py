@@ -1,4 +1,7 @@
-"""What the run read from addresses of the web, as materials: external, named by their address."""
+"""What the run read from addresses of the web, as materials: external, named by their address.
+
+Objects of buckets have a module of their own; whether they changed is asked here, with the others.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from reproof.model.artifact import Artifact
 from reproof.model.observation import Fetched, RunOpened, Versioned
 from reproof.model.record import Omission, Record
 from reproof.workflow.materials import CHANGED
+from reproof.workflow.objects_read import differs
 
 
 def web_materials(
@@ -47,13 +51,12 @@ def changed_addresses(recorded: Record, rerun: Record) -> dict[str, bool | None]
     Returns:
         Address to True (other content), False (the same) or None (the re-run did not read all of it).
     """
-    again = {each.name: each.digests for each in rerun.materials if each.is_web}
+    again = {each.name: each for each in rerun.materials if each.is_web}
     found: dict[str, bool | None] = {}
     for artifact in recorded.materials:
         if artifact.is_web:
-            digests = again.get(artifact.name)
-            known = bool(digests) and bool(artifact.digests)
-            found[artifact.name] = digests != artifact.digests if known else None
+            other = again.get(artifact.name)
+            found[artifact.name] = differs(artifact, other) if other is not None else None
     return found
 
 

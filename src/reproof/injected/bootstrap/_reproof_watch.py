@@ -54,6 +54,10 @@ _AWAITED = (
     ("multiprocess.util", "_reproof_workers", "prepare"),
     ("http.client", "_reproof_web", "install"),
     ("IPython.core.tips", "_reproof_notebook", "tips"),
+    ("botocore.client", "_reproof_objects", "botocore"),
+    ("aiobotocore.client", "_reproof_objects", "aiobotocore"),
+    ("pyarrow.parquet.core", "_reproof_objects", "parquet"),
+    ("pyarrow.dataset", "_reproof_objects", "dataset"),
 )
 
 #: Different files that a process may note.

@@ -48,6 +48,7 @@ class _Answer:
         self.where = lines.caller()
         self.depth = 0  # methods of an answer call each other; the outermost counts
         self.is_whole = False
+        self.stored = None  # the object of a bucket that it brings
 
     def add(self, data):
         try:
@@ -60,6 +61,9 @@ class _Answer:
         if _unread.pop(id(self), None) is None:
             return
         is_whole = self.is_whole or self.size == self.expected
+        if self.stored is not None:
+            self.stored.told(self.digester.hexdigest() if is_whole else "", self.size, is_whole)
+            return
         lines.write(
             "url",
             url=self.address,
@@ -105,6 +109,10 @@ def _begin(connection, response):
             return
         answer = _Answer(_origins.get(address, address), response.length)
         answer.part = response.getheader("Content-Range") if response.status == 206 else None
+        objects = sys.modules.get("_reproof_objects")
+        answer.stored = objects.asked() if objects is not None else None
+        if answer.stored is not None:
+            answer.stored.is_carried = True
         _unread[id(answer)] = answer
         response.__dict__[_KEY] = answer
 
