@@ -262,7 +262,8 @@ def rerun(
     scratch = folder / f"run-{number}"
     scratch.mkdir()
     record = plan.record
-    setup = _setup(room, scratch, lay_out_store(room, emit))  # which makes a folder that it may write
+    tracking = lay_out_store(room, emit)  # which makes a folder that it may write
+    setup = _setup(room, scratch, {**tracking, **pins(record, scratch)})
     if alter is not None:
         setup = msgspec.structs.replace(setup, recipe=alter(setup.recipe))
     evidence = observe(setup, emit)
