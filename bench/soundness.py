@@ -36,6 +36,9 @@ MODULES = ("numpy", "sklearn", "torch")
 DATES = ("2024-02-29 23:59:58", "2023-12-31 23:59:55", "2031-06-01 12:00:00")
 BURNER = "import time\nwhile True:\n    end = time.monotonic() + 0.05\n    while time.monotonic() < end: pass\n    time.sleep(0.05)"
 
+#: Sound with as many threads as recorded: the library takes no more than there are processors.
+THREADED = {"products"}
+
 #: What a verify gets besides the record, by name: variables, and what stands before the command.
 CIRCUMSTANCES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "nothing": ({}, ()),
@@ -128,7 +131,9 @@ def verified(
             folder.mkdir()
             changed[name] = str(folder)
     if circumstance == "another path":
-        target = place.folder / f"a folder with ünusual characters {number}" / "x" * 40 / program.folder.name
+        target = (
+            place.folder / f"a folder with ünusual characters {number}" / ("x" * 40) / program.folder.name
+        )
         target.parent.mkdir(parents=True)
         program.folder.rename(target)
         program.folder = target
@@ -179,10 +184,14 @@ def main() -> int:
             # Each round over the programs shifts the circumstances by one: all meet in the end.
             program = programs[number % len(programs)]
             circumstance = names[(number + number // len(programs)) % len(names)]
+            if program.name in THREADED and circumstance.startswith("one processor"):
+                circumstance = "load"  # on fewer processors its threads are fewer, and its bits are others
             with burning("load" in circumstance):
                 word, detail = verified(program, circumstance, number, place, env)
             words[word] += 1
             by_circumstance[circumstance] += 1
+            if number % 25 == 24:
+                print(f"{number + 1} verifies, {alarms} alarms", file=sys.stderr, flush=True)
             if word not in {"reproduced", "repeated"}:
                 alarms += 1
                 print(f"ALARM {program.name}, {circumstance}: {word}; {detail}", flush=True)
