@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from reproof.errors import UsageError
+from reproof.execute.locales import OtherLocale
 from reproof.execute.shims import Loaded, provide
 from reproof.model.recipe import Recipe
 from reproof.model.record import (
@@ -53,7 +54,8 @@ def run(*names: str, script: str) -> str:
     chosen = [each for each in VARIATIONS if each.name in names]
     shims = provide()
     chosen = [each for each in chosen if each.shim is None or each.shim[0] in shims.built]
-    prepared = msgspec.structs.replace(setting(), shims=shims, libraries=shims.built)
+    locale = OtherLocale(name="de_DE.UTF-8", folder=Path("/room/locales"))
+    prepared = msgspec.structs.replace(setting(), locale=locale, shims=shims, libraries=shims.built)
     varied = apply_all(recipe, chosen, prepared)
     return subprocess.run(
         varied.argv, env={**varied.env, "OURS": "set later"}, capture_output=True, text=True, check=True
@@ -69,6 +71,7 @@ def test_each_variation_reaches_the_command() -> None:
     assert run("time-zone", script="echo $TZ") == "HST10"  # another one than the recorded
     assert run("hash-seed", script="echo $PYTHONHASHSEED") == str(1_000_010)
     assert run("home", script="echo $HOME") == "/room/home/elsewhere"
+    assert run("locale", script="echo $LC_ALL $LOCPATH") == "de_DE.UTF-8 /room/locales"
     assert run("user", script="echo $USER $LOGNAME") == "somebody somebody"
     assert run("environment-size", script="echo ${#PADDING}") == "3500"
     assert run("malloc-fill", script="echo $MALLOC_PERTURB_") == "165"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from reproof.execute.locales import OtherLocale
 from reproof.execute.shims import LOG, Loaded, Shims, not_loaded
 from reproof.model.recipe import Recipe
 from reproof.model.record import Record
@@ -22,6 +23,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         record: The recorded run.
         home: HOME of the room.
+        locale: Another locale than the usual; None where there is none.
         shims: What shims there are.
         libraries: Where the libraries of those that this re-run loads are in the room.
         log: The file in which they tell that they were loaded.
@@ -29,6 +31,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     record: Record
     home: Path
+    locale: OtherLocale | None = None
     shims: Shims = Shims()
     libraries: Mapping[str, Path] = {}
     log: Path = Path("/dev/null")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from reproof.execute import shims
+from reproof.execute import locales, shims
 from reproof.model.difference import Difference
 from reproof.model.event import Emit, Event
 from reproof.model.policy import Policy
@@ -20,7 +20,7 @@ from reproof.workflow.budget import Budget
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.room import Plan, Room, clean_room, refresh, rerun
 from reproof.workflow.rows import shuffle_tables
-from reproof.workflow.variations import ROW_ORDER
+from reproof.workflow.variations import LOCALE, ROW_ORDER
 from reproof.workflow.verdicts import decided, rejected
 
 #: The subject that is no result of its own.
@@ -137,14 +137,22 @@ class Bench:
         return self.between(self._control, side)
 
     def _setting(self, room: Room) -> Setting:
-        return Setting(record=self.plan.record, home=room.folder / "home", shims=shims.provide())
+        return Setting(
+            record=self.plan.record,
+            home=room.folder / "home",
+            locale=locales.other_locale(),
+            shims=shims.provide(),
+        )
 
     def _prepared(self, room: Room, place: Path, variations: Sequence[Variation]) -> Setting:
-        """The setting of one re-run, with the shims that it loads laid out in a folder that its room shows."""
+        """The setting of one re-run, with the shims that it loads, and its locale, in a folder that its room shows."""
         setting = self._setting(room)
+        locale = setting.locale
+        if locale is not None and any(each.name == LOCALE for each in variations):
+            locale = locales.lay_out(locale, place / "locales")
         names = shims_of(variations)
         libraries = shims.lay_out(setting.shims, names, place / "shims") if names else {}
-        return msgspec.structs.replace(setting, libraries=libraries, log=place / "shims.log")
+        return msgspec.structs.replace(setting, locale=locale, libraries=libraries, log=place / "shims.log")
 
     def _note(self, variations: Sequence[Variation], record: Record, place: Path) -> None:
         if not shims_of(variations):

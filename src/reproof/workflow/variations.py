@@ -11,8 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reproof.base.programs import call
-from reproof.errors import ExecutionError, UsageError
+from reproof.errors import UsageError
 from reproof.execute.profiles import THREADS
 from reproof.model.recipe import Recipe
 from reproof.workflow.altering import ENVIRONMENT_ORDER, Setting, Variation
@@ -21,6 +20,7 @@ from reproof.workflow.rows import tables_of
 #: What a result may well depend on: told, and never blamed. Not part of `all`.
 INFORMATIVE = "informative"
 ROW_ORDER = "row-order"
+LOCALE = "locale"
 GROUPS = ("repeat", "circumstances", "one-cpu", "threads", "isa", "entropy", INFORMATIVE)
 
 _PADDING = 3500  # bytes; moves the stack by most of a page
@@ -117,18 +117,18 @@ def _time_zone(recipe: Recipe, setting: Setting) -> Recipe:
     return _set(recipe, {"TZ": "HST10" if recorded.startswith("NPT") else "NPT-5:45"})
 
 
-def _locale(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
-    return _set(recipe, {"LC_ALL": _other_locale() or "C", "LANGUAGE": ""})
+def _locale(recipe: Recipe, setting: Setting) -> Recipe:
+    assert setting.locale is not None
+    found = {"LC_ALL": setting.locale.name, "LANGUAGE": ""}
+    if setting.locale.folder is not None:
+        found["LOCPATH"] = str(setting.locale.folder)
+    return _set(recipe, found)
 
 
-def _other_locale() -> str | None:
-    """A locale that writes numbers and sorts names otherwise, where one is installed."""
-    try:
-        names = call(["locale", "-a"], env={"PATH": os.defpath}).stdout.decode("utf-8", "replace").split()
-    except ExecutionError:
-        return None
-    real = [name for name in names if name.partition(".")[0] not in ("C", "POSIX")]
-    return next((name for name in real if not name.startswith("en")), next(iter(real), None))
+def _no_locale(setting: Setting) -> str | None:
+    if setting.record.environment.kind == "docker":
+        return "which locales the image has is not known"
+    return None if setting.locale is not None else "no locale but C is installed"
 
 
 def _home(recipe: Recipe, setting: Setting) -> Recipe:
@@ -219,12 +219,12 @@ VARIATIONS: tuple[Variation, ...] = (
         apply=_time_zone,
     ),
     Variation(
-        name="locale",
+        name=LOCALE,
         group="circumstances",
         what="LC_ALL",
         remedy="name encodings, and sort and format without the locale",
         apply=_locale,
-        obstacle=lambda _: None if _other_locale() else "no locale but C is installed",
+        obstacle=_no_locale,
     ),
     Variation(
         name="umask",
