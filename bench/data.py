@@ -120,6 +120,8 @@ DECODE = """
 for batch in pq.ParquetFile(sys.argv[1]).iter_batches(batch_size=65_536):
     pass
 """
+#: The same without keeping what was read: as the digest reads.
+DECODE_FLAT = DECODE.replace("(sys.argv[1])", "(sys.argv[1], pre_buffer=False, buffer_size=1 << 20)")
 DIGEST_PARQUET = "digest_table(Path(sys.argv[1]))"
 LOAD = "import sys, pyarrow.parquet as pq\ndata = pq.read_table(sys.argv[1])\n"
 WARM = """
@@ -280,8 +282,9 @@ def bench_many(folder: Path, options: argparse.Namespace) -> None:
 
 
 def bench_table(folder: Path, options: argparse.Namespace) -> None:
-    """A table: in memory against pandas, from Parquet against decoding it."""
-    place = str(folder / "table.parquet")
+    """A table: in memory against pandas, from Parquet against decoding it; memory for ten times the rows."""
+    place, tenth = str(folder / "table.parquet"), str(folder / "tenth.parquet")
+    whole([PYTHON, "-c", WRITE, tenth, str(options.rows // 10)], folder)
     whole([PYTHON, "-c", WRITE, place, str(options.rows)], folder)
     found = interleave(
         "table",
@@ -290,6 +293,7 @@ def bench_table(folder: Path, options: argparse.Namespace) -> None:
             "reproof, in memory": lambda: inside(LOAD + WARM, IN_MEMORY, place),
             "hash_pandas_object": lambda: inside(LOAD + PANDAS, HASH, place),
             "decode": lambda: inside(PARQUET, DECODE, place),
+            "decode, as the digest reads": lambda: inside(PARQUET, DECODE_FLAT, place),
             "reproof, from Parquet": lambda: inside(PARQUET, DIGEST_PARQUET, place),
         },
     )
@@ -298,11 +302,19 @@ def bench_table(folder: Path, options: argparse.Namespace) -> None:
     ]
     tell(case="table", operation="memory", decode_peak_mib=peaks[0], reproof_peak_mib=peaks[1])
     goal("table", "peak memory of reproof from Parquet / decoding", peaks[1] / peaks[0], 1.15, most=True)
-    Path(place).unlink()
+    few = whole([PYTHON, "-c", PARQUET + DIGEST_PARQUET, tenth], folder)["peak_mib"]
+    tell(case="table", operation="memory for a tenth of the rows", reproof_peak_mib=few)
+    goal("table", "peak memory of ten times the rows", peaks[1] / few, 1.15, most=True)
+    for name in (place, tenth):
+        Path(name).unlink()
     memory = found["hash_pandas_object"]["cpu_s"] / found["reproof, in memory"]["cpu_s"]
     goal("table", "CPU of hash_pandas_object / reproof", memory, 18)
     more = found["reproof, from Parquet"]["cpu_s"] / found["decode"]["cpu_s"]
     goal("table", "CPU of reproof from Parquet / decoding", more, 1.15, most=True)
+    flat = found["reproof, from Parquet"]["cpu_s"] / found["decode, as the digest reads"]["cpu_s"]
+    goal("table", "the same, decoding as the digest reads", flat, 1.15, most=True)
+    more = found["reproof, from Parquet"]["wall_s"] / found["decode"]["wall_s"]
+    goal("table", "wall of reproof from Parquet / decoding", more, 1.15, most=True)
 
 
 BENCHES = {"big": bench_big, "many": bench_many, "table": bench_table}

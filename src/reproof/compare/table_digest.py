@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _VERSION = "reproof/table/1"
+_BUFFER = 1 << 20  # bytes read at a time of each column
 _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -114,7 +115,8 @@ def _open(path: Path) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
     if ending in _PARQUET:
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(path)
+        # Buffered ahead, all that was read would be kept to the end.
+        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
         return file.schema_arrow, file.iter_batches(batch_size=BLOCK)
     if ending in _ARROW:
         return _open_arrow(path)
