@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from reproof.base.programs import call
 from reproof.capture import caches
 from reproof.capture.secrets import announces_secret, contains_secret
 
@@ -106,12 +107,14 @@ def capture(env: Mapping[str, str], more: Collection[str] = ()) -> tuple[dict[st
 def umask() -> str:
     """Permission bits that new files of this process, and so of its children, do not get: ``0022``.
 
-    Read from the kernel's own list, because asking for it means setting it. Empty where there is none.
+    Read from the kernel's own list, because asking for it means setting it; where there is none, asked of a
+    shell, which has that of its parent. Empty where that fails too.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
-        return ""
+        done = call(["/bin/sh", "-c", "umask"])
+        return done.text.strip().zfill(4) if done.ok else ""
     return next((line.split()[1] for line in lines if line.startswith("Umask:")), "")
 
 

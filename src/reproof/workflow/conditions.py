@@ -113,7 +113,9 @@ def _machine(recorded: Record, rerun: Record) -> Iterator[Condition]:
     yield Condition("host", "same" if before.host and before.host == after.host else "another")
     same = (before.cpu_model, before.cpu_flags) == (after.cpu_model, after.cpu_flags)
     note = None if before.affinity == after.affinity else f"{after.affinity} CPUs, recorded {before.affinity}"
-    yield Condition("CPU type", "same" if same else f"another: {after.cpu_model}", note)
+    known = before.cpu_model and after.cpu_model
+    word = ("same" if same else f"another: {after.cpu_model}") if known else "not known"
+    yield Condition("CPU type", word, note)
     if before.gpus or after.gpus:
         yield Condition("GPUs", "same" if before.gpus == after.gpus else "others", ", ".join(after.gpus))
 
@@ -130,6 +132,8 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
     provision = circumstances.room.provision
     if provision.used_again:
         yield Condition("environment", "used again", provision.used_again)
+        for line in provision.conditions:
+            yield Condition("packages", line)
         return
     if section.image is not None:
         identity = section.image.digest or section.image.id
