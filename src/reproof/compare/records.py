@@ -69,6 +69,7 @@ def _environment(expected: EnvironmentSection, actual: EnvironmentSection) -> It
         yield from _value(f"package {name}", left.version if left else None, right.version if right else None)
         if left and right and left.version == right.version and left.record and right.record:
             yield from _value(f"files of package {name}", left.record[:12], right.record[:12])
+    yield from _mapping("Conda package", _conda(expected), _conda(actual))
     yield from _mapping("variable", expected.variables, actual.variables)
     if expected.umask and actual.umask:
         yield from _value("umask", expected.umask, actual.umask)
@@ -76,6 +77,10 @@ def _environment(expected: EnvironmentSection, actual: EnvironmentSection) -> It
     if expected.native and actual.native:
         yield from _mapping("native library", _builds(expected), _builds(actual))
         yield from _mapping("", _arithmetic(expected), _arithmetic(actual))
+
+
+def _conda(section: EnvironmentSection) -> dict[str, str]:
+    return {each.name: f"{each.version} {each.build}".strip() for each in section.conda}
 
 
 def _image(section: EnvironmentSection) -> str | None:

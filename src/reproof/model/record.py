@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from reproof.model.artifact import Artifact
+from reproof.model.conda import CondaPackage
 from reproof.model.randomness import RandomnessSection
 from reproof.model.section import Section
 from reproof.model.stages import PipelineSection, StageSection
@@ -249,6 +250,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
         image: The container image; None outside of one.
         umask: Permission bits that new files do not get, as ``0022``; empty where it is not known.
         isolation: How the run was kept apart; None where it was not.
+        conda: Packages of Conda, where the user's own environment is one of Conda's.
     """
 
     kind: Literal["uv", "docker", "local", "none"] = "none"
@@ -262,6 +264,7 @@ class EnvironmentSection(Section, frozen=True, kw_only=True, omit_defaults=True)
     image: Image | None = None
     umask: str = ""
     isolation: RunIsolation | None = None
+    conda: tuple[CondaPackage, ...] = ()
 
 
 class HardwareSection(Section, frozen=True, kw_only=True, omit_defaults=True):

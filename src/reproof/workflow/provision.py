@@ -11,6 +11,7 @@ import msgspec
 from reproof.base import git
 from reproof.base.containers import Image
 from reproof.base.naming import Naming
+from reproof.environment import conda
 from reproof.environment.bytecode import compile_sources, imported_sources
 from reproof.environment.create import create, find_cached
 from reproof.environment.images import Survey
@@ -279,6 +280,7 @@ def _provide_local(python: Path, folder: Path) -> Provision:
         python=_named(build, str(environment.python), folder),
         distributions=environment.distributions,
         disagreements=environment.conditions,
+        conda=conda.list_packages(environment.folder),
     )
     return Provision(
         environment=environment,
@@ -313,7 +315,32 @@ def _take_again(original: Original) -> Provision:
             details=[("recorded", f"Python {recorded.version} at `{recorded.executable}`")],
             hint="record the run again with a lock: `uv pip compile --generate-hashes -o requirements.txt requirements.in`",
         )
-    return _provide_local(python, original.folder)
+    return _checked(_provide_local(python, original.folder), original.section)
+
+
+def _checked(provision: Provision, recorded: EnvironmentSection) -> Provision:
+    """The user's own environment, used again, with what is no longer as it was installed or recorded."""
+    environment = provision.environment
+    check = conda.check_files(environment.folder)
+    versions = {item.name: item.version for item in recorded.distributions}
+    now = {item.name: item.version for item in environment.distributions}
+    others = [
+        f"{name} {now.get(name, 'absent')}, recorded {versions.get(name, 'absent')}"
+        for name in sorted({*versions, *now})
+        if versions.get(name) != now.get(name)
+    ]
+    other_conda = conda.differences(recorded.conda, provision.section.conda)
+    found = {
+        "not as installed": (*check.changed, *environment.conditions),
+        "not as recorded": (*other_conda, *others),
+    }
+    lines = tuple(f"{what}: {conda.summarise(names)}" for what, names in found.items() if names)
+    whole = (
+        (f"as installed: all files of Conda packages ({check.files:,})",)
+        if check.files and not check.changed
+        else ()
+    )
+    return msgspec.structs.replace(provision, conditions=(*lines, *whole))
 
 
 def _keep_lock(lock: LockText, store: DirectoryStore) -> Lock:
