@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import random
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from projects import Project
+from projects import Project, Result, user_environment
 
 SCRIPT = """
 import json, os, random, sys
@@ -19,88 +24,297 @@ weight = random.random()
 for row in rows:
     weight += rate * (row - weight)
 weight += 0.5 if os.environ.get("TZ") == "EST5" else 0
-json.dump({"weight": weight}, open("model.json", "w"))
+json.dump({"weight": weight, "failed": 0}, open("model.json", "w"))
 """
 ROWS = "".join(f"{random.Random(n).random()}\n" for n in range(40))
+FILES = {
+    "train.py": SCRIPT,
+    "data.txt": ROWS,
+    "README.md": "what it is\n",
+    ".gitignore": "model.json\nkept.csv\n",
+}
 
 Make = Callable[..., Project]
 
 
-@pytest.fixture
-def project(make_project: Make) -> Project:
-    files = {"train.py": SCRIPT, "data.txt": ROWS, "README.md": "what it is\n", ".gitignore": "model.json\n"}
-    return make_project(files)
+def run(project: Project, *words: str, seed: str = "1", expect: int = 0, **env: str) -> str:
+    """Record a run; its id."""
+    command = words or ("--", "python", "train.py", "0.1")
+    options = ["run", "-q", "--no-log", "--env-manager", "local", "--seed", seed]
+    project.reproof(*options, *command, expect=expect, **env)
+    return str(project.records()[-1].stem)
 
 
-def run(project: Project, *arguments: str, seed: str = "1", **env: str) -> None:
-    words = ["run", "-q", "--no-log", "--env-manager", "local", "--seed", seed, "--", "python", "train.py"]
-    project.reproof(*words, *(arguments or ("0.1",)), expect=0, **env)
+def edit(project: Project, name: str, old: str, new: str) -> None:
+    path = project.folder / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
-def explain(project: Project, *words: str, expect: int = 0) -> Any:
-    return project.reproof("explain", "last~1", "last", "--output-format", "json", *words, expect=expect).json
+def restore(project: Project) -> None:
+    project.shell("git checkout -q first -- . && git commit -qam back || true")
+
+
+class Runs:
+    """One project, and runs of it that differ in one or two things from `base`."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        project.shell("git tag first")
+        self.ids = {"base": run(project), "seed": run(project, seed="2")}
+        self.ids["variable"] = run(project, TZ="EST5", OMP_NUM_THREADS="1")
+        edit(project, "README.md", "is", "was")
+        project.commit()
+        self.ids["argument"] = run(project, "--", "python", "train.py", "0.2")
+        restore(project)
+        edit(project, "train.py", "import json, os", "import os, json")
+        edit(project, "train.py", "(row - weight)", "(row - weight / 2)")
+        edit(project, "train.py", "json.dump({", "json.dump(obj={")
+        edit(project, "train.py", ", open(", ", fp=open(")
+        project.commit()
+        self.ids["code"] = run(project)
+        edit(project, "train.py", "weight / 2", "weight / 3")
+        self.ids["code and seed"] = run(project, seed="2")
+        restore(project)
+        rows = ROWS.splitlines()
+        rows[3], rows[17] = rows[3] + "0", "9.0"  # the first is the same number
+        project.write("data.txt", "\n".join(rows) + "\n")
+        self.ids["row"] = run(project)
+        restore(project)
+        edit(project, "train.py", "rate * (", "[][0] * rate * (")
+        self.ids["failed"] = run(project, expect=1)
+        restore(project)
+
+    def ask(self, one: str, two: str, *words: str, expect: int | None = 0) -> Result:
+        names = [self.ids[each] for each in (one, two)]
+        return self.project.reproof("explain", *names, "--output-format", "json", *words, expect=expect)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    base = tmp_path_factory.mktemp("explain")
+    (base / "home").mkdir()
+    project = Project(base / "project", user_environment(base / "home"))
+    project.env.update(
+        REPROOF_DATA_DIR=str(base / "data"),
+        REPROOF_CONFIG_DIR=str(base / "config"),
+        REPROOF_CACHE_DIR=str(base / "cache"),
+    )
+    for role in ("AUTHOR", "COMMITTER"):
+        project.env.update({f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.org"})
+    project.folder.mkdir()
+    for name, text in FILES.items():
+        project.write(name, text)
+    project.commit()
+    return Runs(project)
 
 
 def only_cause(answer: Any) -> Any:
     assert answer["status"] == "proven", answer
     (cause,) = answer["causes"]
-    assert "restores A" in answer["evidence"][-1]
+    assert "restores A" in answer["evidence"][1]
     return cause
 
 
-def test_a_parameter(project: Project) -> None:
-    run(project)
-    project.write("README.md", "what it is, and more\n")
-    project.commit()
-    run(project, "0.2")
-    cause = only_cause(explain(project))
-    assert (cause["kind"], cause["from"], cause["to"]) == ("parameter", "0.1", "0.2")
+@pytest.mark.parametrize(
+    ("other", "kind", "name", "sides"),
+    [
+        ("argument", "parameter", "argument 2", ("0.1", "0.2")),
+        ("seed", "seed", "seed", ("1", "2")),
+        ("variable", "variable", "TZ", ("UTC", "EST5")),
+    ],
+)
+def test_one_cause(runs: Runs, other: str, kind: str, name: str, sides: tuple[str, str]) -> None:
+    cause = only_cause(runs.ask("base", other).json)
+    assert (cause["kind"], cause["name"], cause["from"], cause["to"]) == (kind, name, *sides)
 
 
-def test_the_seed(project: Project) -> None:
-    run(project)
-    run(project, seed="2")
-    assert only_cause(explain(project))["kind"] == "seed"
+def test_a_line_of_code_among_others(runs: Runs) -> None:
+    cause = only_cause(runs.ask("base", "code").json)
+    assert (cause["kind"], cause["name"][:7], cause["where"]) == ("code", "commit ", "train.py:8")
 
 
-def test_a_variable(project: Project) -> None:
-    run(project)
-    run(project, TZ="EST5", OMP_NUM_THREADS="1")
-    cause = only_cause(explain(project))
-    assert (cause["kind"], cause["name"], cause["to"]) == ("variable", "TZ", "EST5")
-
-
-def test_a_line_of_code_among_others(project: Project) -> None:
-    run(project)
-    changed = SCRIPT.replace("import json, os", "import os, json").replace(
-        "(row - weight)", "(row - weight / 2)"
-    )
-    project.write(
-        "train.py", changed.replace("json.dump({", "json.dump(obj={").replace(", open(", ", fp=open(")
-    )
-    project.commit()
-    run(project)
-    cause = only_cause(explain(project))
-    assert (cause["kind"], cause["name"], cause["where"]) == ("code", "train.py", "train.py:8")
-    assert "weight / 2" in cause["to"]
-
-
-def test_a_row_of_data(project: Project) -> None:
-    run(project)
-    rows = ROWS.splitlines()
-    rows[3] = rows[3] + "0"  # the same number
-    rows[17] = "9.0"
-    project.write("data.txt", "\n".join(rows) + "\n")
-    run(project)
-    cause = only_cause(explain(project))
+def test_a_row_of_data(runs: Runs) -> None:
+    cause = only_cause(runs.ask("base", "row", "--jobs", "2").json)
     assert (cause["kind"], cause["where"], cause["to"]) == ("data", "data.txt:18", "9.0")
 
 
-def test_two_causes(project: Project) -> None:
-    run(project)
-    project.write("train.py", SCRIPT.replace("weight / 2", "weight").replace("rate * ", "rate * 0.9 * "))
-    run(project, seed="2")
-    answer = explain(project)
-    assert answer["status"] == "proven"
+def test_two_causes_and_what_each_does(runs: Runs) -> None:
+    answer = runs.ask("base", "code and seed").json
     assert {each["kind"] for each in answer["causes"]} == {"code", "seed"}
-    assert any("alone gives a third result" in line for line in answer["evidence"])
+    assert sum("alone gives a third result" in line for line in answer["evidence"]) == 2
+    page = runs.ask("base", "code and seed", "--output-format", "html").out  # all of it is remembered
+    assert "2 of 2 runs" in page
+    assert "train.py:8" in page
+
+
+def test_a_run_that_failed(runs: Runs) -> None:
+    answer = runs.ask("base", "failed").json
+    assert only_cause(answer)["where"] == "train.py:8"
+    assert "exit status" in answer["subjects"]
+
+
+def test_a_budget_leaves_suspects_and_the_next_call_goes_on(runs: Runs) -> None:
+    answer = runs.ask("seed", "code", "--budget", "3", expect=1).json
+    assert (answer["status"], answer["causes"]) == ("suspected", [])
+    assert "not found within the budget of 3 re-runs" in answer["reason"]
+    assert [each["kind"] for each in answer["suspects"]] == ["code", "seed"]
+    answer = runs.ask("seed", "code").json
+    assert (answer["status"], answer["remembered"]) == ("proven", 3)
+
+
+def test_nothing_to_explain(runs: Runs) -> None:
+    assert runs.ask("base", "base", expect=2).err.startswith("error: cannot explain the run")
+    answer = runs.ask("base", "row", "--metric", "model.json:failed", expect=3).json
+    assert answer["status"] == "not found"
+    assert "does not differ by more than 0 %" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--metric", "rmse"), "A has no metric `rmse`"),
+        (("--worse-than", "1%"), "`--worse-than` needs a metric"),
+        (("--metric", "model.json:weight", "--worse-than", "much"), "`much` is no share of a metric"),
+        (("--budget", "1"), "`1` is no budget"),
+    ],
+)
+def test_what_makes_no_sense(runs: Runs, words: Sequence[str], said: str) -> None:
+    assert said in runs.ask("base", "row", *words, expect=2).err
+
+
+def test_runs_of_different_projects(runs: Runs) -> None:
+    project = runs.project
+    project.shell("mkdir inner && cp train.py data.txt inner/")
+    project.commit()
+    inner = project.reproof(
+        "run", "-q", "--no-log", "--env-manager", "local", "inner", "-e", "train.py", expect=1
+    )
+    assert inner.status == 1  # it wants an argument
+    runs.ids["inner"] = project.records()[-1].stem
+    assert "error: A and B are runs of different projects" in runs.ask("base", "inner", expect=2).err
+    runs.ask("base", "inner", "--force", "--budget", "2", expect=None)
+
+
+def test_the_same_set_up_twice_and_other_results(make_project: Make) -> None:
+    project = make_project(
+        {
+            "train.py": "import json, os\njson.dump(os.getpid(), open('model.json', 'w'))\n",
+            ".gitignore": "*.json\n",
+        }
+    )
+    for _ in range(2):
+        run(project, "--", "python", "train.py")
+    answer = project.reproof("explain", "last~1", "last", "--budget", "6", "--output-format", "json").json
+    assert "the set-ups of A and B do not differ" in " ".join([answer["reason"], *answer["evidence"]])
+
+
+STEPS = """
+import json, steps
+json.dump({"test": {"rmse": 10 + sum(value for name, value in vars(steps).items() if name[0] == "S")}}, open("metrics.json", "w"))
+"""
+
+
+def test_the_commit_that_made_a_score_worse(make_project: Make) -> None:
+    project = make_project({"train.py": STEPS, "steps.py": "S = 0.0\n", ".gitignore": "metrics.json\n"})
+    run(project, "--", "python", "train.py")
+    lines = [f"S{n} = {0.2 if n == 19 else 0.001}" for n in range(1, 31)]
+    project.shell(
+        "; ".join(f"echo '{line}' >> steps.py; git commit -qam 'step {n}'" for n, line in enumerate(lines, 1))
+    )
+    run(project, "--", "python", "train.py")
+    words = ["--metric", "metrics.json:test.rmse", "--worse-than", "0.5%", "--budget", "12"]
+    answer = project.reproof("explain", "last~1", "last", *words, "--output-format", "json", expect=0).json
+    cause = only_cause(answer)
+    assert cause["name"].endswith("step 19")
+    assert cause["where"] == "steps.py:20"
+    assert answer["runs"] <= 12
+
+
+def wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
+    """A small package, packed; its line of a lock."""
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"VALUE = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = []
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        rows.append(f"{path},sha256={digest},{len(text)}\n")
+    files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
+    target = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(target, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(target.read_bytes()).hexdigest()}\n"
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_package_and_what_it_needs(make_project: Make, tmp_path: Path) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+
+    def lock(version: str) -> str:
+        needs = f"Requires-Dist: inner=={version}\n"
+        lines = [wheel(folder, name, version) for name in ("inner", "one", "two", "three")]
+        return f"--find-links {folder}\n" + "".join([*lines, wheel(folder, "outer", version, needs)])
+
+    script = "import json, inner, outer, one, two, three\njson.dump(outer.VALUE, open('model.json', 'w'))\n"
+    files = {"train.py": script, "requirements.txt": lock("1.0"), ".gitignore": "model.json\n"}
+    project = make_project(files)
+    words = ("run", "-q", "--no-log", "--seed", "1", "-e", "train.py")
+    project.reproof(*words, expect=0, UV_OFFLINE="1")
+    project.write("requirements.txt", lock("2.0"))
+    project.commit()
+    project.reproof(*words, expect=0, UV_OFFLINE="1")
+    answer = project.reproof(
+        "explain", "last~1", "last", "--offline", "--output-format", "json", expect=0
+    ).json
+    assert {each["name"] for each in answer["causes"]} == {"inner", "outer"}
+    assert {each["kind"] for each in answer["causes"]} == {"package"}
+
+
+def test_data_that_only_the_store_has(make_project: Make) -> None:
+    script = "import json\nrows = [float(row) for row in open('kept.csv')]\njson.dump({'rmse': sum(r > 5 for r in rows) + 1}, open('model.json', 'w'))\n"
+    project = make_project({"train.py": script, ".gitignore": "model.json\nkept.csv\n"})
+    chance = random.Random(1)
+    for guilty in ("", "7.5"):
+        rows = [str(chance.random()) for _ in range(300)]
+        rows[200] = guilty or rows[200]
+        project.write("kept.csv", "\n".join(rows) + "\n")
+        project.reproof("keep", "kept.csv", expect=0)
+        run(project, "--", "python", "train.py")
+    words = [
+        "--metric",
+        "model.json:rmse",
+        "--worse-than",
+        "0.5%",
+        "--budget",
+        "18",
+        "--output-format",
+        "json",
+    ]
+    cause = only_cause(project.reproof("explain", "last~1", "last", *words, expect=0).json)
+    assert (cause["kind"], cause["where"]) == ("data", "kept.csv:201")
+
+
+def test_data_that_is_gone(make_project: Make) -> None:
+    project = make_project(
+        {
+            "train.py": "open('model.txt', 'w').write(open('kept.csv').read())\n",
+            ".gitignore": "model.txt\nkept.csv\n",
+        }
+    )
+    for text in ("1\n", "2\n"):
+        project.write("kept.csv", text)
+        run(project, "--", "python", "train.py")
+    for path in (project.folder / ".reproof/objects").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"1\n":
+            path.unlink()
+    answer = project.reproof("explain", "last~1", "last", "--output-format", "json").json
+    assert answer["status"] in ("suspected", "not found")
+    assert answer["factors"][0]["obstacle"]
+    assert json.dumps(answer)

@@ -21,6 +21,7 @@ from reproof.workflow.explain.blocks import (
 )
 from reproof.workflow.explain.trees import Change, Entry, Trees
 
+_PART = "part:"
 _TABLES = (".parquet", ".pq")
 _TEXT = ("100644", "100755")
 _LARGEST = 256 << 20  # bytes of a file that is divided
@@ -77,6 +78,7 @@ class CodeMix:
         self.changes = trees.changes(*self.ends)
         self._read = {each.name for side in sides for each in side.materials}
         self._parts: dict[str, Part] = {}
+        self._within_step: dict[str, tuple[Change, Part | None]] = {}
         self._tied = {
             each.source: f"dvc:{each.source}"
             for side in sides
@@ -104,15 +106,23 @@ class CodeMix:
                 continue
             yield from self._of_file(path, change, data=data)
 
-    def place_of_step(self, index: int) -> str | None:
-        """``file:line`` of what step `index`, counted from 1, changed, where that is one place that the run reads."""
-        found = []
+    def parts_of_step(self, index: int) -> dict[str, str]:
+        """What step `index`, counted from 1, changed in files that the run reads: ids of the hunks, and where each is.
+
+        They can be swapped on top of the steps before it.
+        """
+        found = {}
         for path, change in self._touched(index).items():
-            if self._is_seen(path):
-                part = self._divide(path, change, data=False)
-                lines = [block.other_start + 1 for block in part.blocks] if part is not None else [1]
-                found += [f"{path}:{line}" for line in lines]
-        return found[0] if len(found) == 1 else None
+            if not self._is_seen(path):
+                continue
+            part = self._divide(path, change, data=False)
+            self._within_step[path] = (change, part)
+            blocks = part.blocks if part is not None else ()
+            found.update(
+                {f"{_PART}{path}#{n:05}": f"{path}:{block.other_start + 1}" for n, block in enumerate(blocks)}
+                or {f"{_PART}{path}#00000": path}
+            )
+        return found
 
     def _touched(self, index: int) -> dict[str, Change]:
         """The files of code that a step touches."""
@@ -135,7 +145,25 @@ class CodeMix:
             entry = self._entry(path, change, swapped)
             if not (self.steps and not self._is_data(path)) or path in self._tied:
                 changes[path] = entry
+        changes.update(self._of_step(swapped))
         return self._trees.mixed(base, changes)
+
+    def _of_step(self, swapped: AbstractSet[str]) -> dict[str, Entry | None]:
+        """Files with parts of one step, as :meth:`parts_of_step` named them."""
+        chosen: dict[str, set[int]] = {}
+        for name in swapped:
+            if name.startswith(_PART):
+                path, _, number = name.removeprefix(_PART).rpartition("#")
+                chosen.setdefault(path, set()).add(int(number))
+        found: dict[str, Entry | None] = {}
+        for path, numbers in chosen.items():
+            (one, two), part = self._within_step[path]
+            if part is None or len(numbers) == len(part.blocks) or one is None or two is None:
+                found[path] = two
+                continue
+            mixed = part.mix(self._trees.content(one), self._trees.content(two), part.blocks, numbers)
+            found[path] = Entry(two.mode, self._trees.put(mixed))
+        return found
 
     def section(self, swapped: AbstractSet[str]) -> CodeSection:
         """The code of a mixed record: a commit where one has this tree, else that of A with a patch."""

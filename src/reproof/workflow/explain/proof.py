@@ -70,6 +70,7 @@ class Prover:
         self._every = bench.mixer.swappable
         self._atoms = sorted((each for each in bench.mixer.atoms if each.obstacle is None), key=likelihood)
         self.narrowed: frozenset[str] = self._every
+        self._places: dict[str, tuple[str, ...]] = {}  # of guilty commits
 
     def prove(self) -> Proof:
         """Find the cause, and show it in both directions and once more.
@@ -129,6 +130,21 @@ class Prover:
         self.narrowed = self.narrowed & (found | others)
         return Cause(guilty=found, taken=found, given=found)
 
+    def _within_commit(self, commits: Sequence[str], others: frozenset[str]) -> tuple[str, ...]:
+        """Where the last of `commits` does what it does; empty where that was not looked for."""
+        parts = self._bench.mixer.code.parts_of_step(int(commits[-1].removeprefix(_CHAIN)))
+        metric = self._bench.question.metric is not None
+        if len(parts) > 1 and ((metric and self._bench.runs_left is None) or not self._affords(len(parts))):
+            return ()
+        before = others.union(commits[:-1])
+        # Files that the run does not read belong to the commit, too: they may be what matters.
+        if len(parts) > 1 and not self._hold([before.union(parts)])[0]:
+            return ()
+        found = smallest(
+            tuple(parts), lambda tries: self._hold([before.union(each) for each in tries]), self._bench.width
+        )
+        return tuple(parts[each] for each in found)
+
     def _affords(self, count: int) -> bool:
         """Whether the budget allows a search among so many parts of files, and the proof after it."""
         left = self._bench.runs_left
@@ -143,6 +159,8 @@ class Prover:
         points = change_points(len(commits), label)
         first, last = points[0], points[-1]
         self.narrowed = self.narrowed - set(commits[last:])
+        if len(points) == 1:
+            self._places[commits[first - 1]] = self._within_commit(commits[:first], others)
         return Cause(
             guilty=frozenset(commits[point - 1] for point in points),
             taken=frozenset(commits[:last]),
@@ -184,7 +202,7 @@ class Prover:
         self._bench.ask([(each, 0) for each in mixtures])
         answers = [self._bench.came(each) == "B" for each in mixtures]
         for mixture, answer in zip(mixtures, answers, strict=True):
-            if answer and len(mixture) < len(self.narrowed):
+            if answer and mixture <= self._every and len(mixture) < len(self.narrowed):
                 self.narrowed = mixture
         return answers
 
@@ -198,8 +216,8 @@ class Prover:
         """With its place in the code, where a commit has one."""
         if not atom.id.startswith(_CHAIN):
             return atom
-        index = int(atom.id.removeprefix(_CHAIN))
-        return msgspec.structs.replace(atom, where=self._bench.mixer.code.place_of_step(index))
+        places = self._places.get(atom.id, ())
+        return msgspec.structs.replace(atom, where=places[0] if len(places) == 1 else None)
 
     def _unproven(self, factors: Sequence[Factor], forth: Sequence[Came], back: Came) -> Proof:
         names = " and ".join(name_factor(each) for each in factors)
@@ -223,6 +241,9 @@ class Prover:
         lines = [f"swapping {names} {alone}{how} (2 of 2 runs); swapping {pronoun} back restores A"]
         if all(each.startswith(_CHAIN) for each in _union(cause.guilty for cause in causes)):
             lines = [_along_history(factors, how)]
+            lines += [
+                f"of what it changed, {', '.join(each)} is enough" for each in self._places.values() if each
+            ]
         elif len(factors) > 1:
             lines += self._each_alone(_union(each.guilty for each in causes))
         return lines
