@@ -23,7 +23,7 @@ _CONTROLS = 3
 _AGREE, _AGREE_MORE = 3, 7
 _SPENT = "not found within the budget"
 #: Which pins are let go first, where fewer are enough.
-_LET_GO = ("readdir", "duration", "threads", "entropy", "clock", "memory", "aslr", "hash-seed")
+_LET_GO = ("readdir", "process-id", "duration", "threads", "entropy", "clock", "memory", "aslr", "hash-seed")
 _NAMED = 4  # lines
 #: What a cause was, and what the re-runs made of it.
 _HELD = ("another in each run", "held fast")
@@ -181,6 +181,7 @@ class Inquiry:
             fewer = [each for each in pins if each is not pin]
             if fewer and not solved & self._differing([self._run_with(fewer) for _ in range(2)]):
                 pins = fewer
+        pins = self._narrower(pins, solved)
         values = [pin.value for pin in pins]
         solved, count = self._confirmed(values, [self._bench.run(values)], solved)
         if solved:
@@ -189,6 +190,15 @@ class Inquiry:
             names = ", ".join(pin.kind for pin in pins)
             self._say(f"with {names} pinned together: {count} of {count} runs equal; with fewer: different")
         return solved
+
+    def _narrower(self, pins: list[Pin], solved: set[str]) -> list[Pin]:
+        """The same with the date alone held fast, where that is enough instead of all durations."""
+        by_kind = {pin.kind: pin for pin in self._usable}
+        if "clock" not in by_kind or all(pin.kind != "duration" for pin in pins):
+            return pins
+        other = [by_kind["clock"] if pin.kind == "duration" else pin for pin in pins]
+        differs = solved & self._differing([self._run_with(other) for _ in range(2)])
+        return pins if differs else other
 
     def _uses(self, kind: str) -> bool:
         return any(pin.kind == kind for pin in self._usable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 
 import msgspec
@@ -19,6 +20,7 @@ from reproof.workflow.variations import (
     with_variables,
 )
 
+_NAMESPACE = "unshare --map-root-user --pid --fork --mount-proc"
 _DAYS = (1_700_000_000, 1_712_345_678, 1_655_555_555)  # seconds since the epoch
 
 
@@ -77,6 +79,16 @@ def _serial(recipe: Recipe, setting: Setting) -> Recipe:
     return serial if needs_cpus(setting) is not None else one_cpu(serial, setting)
 
 
+def _numbers_anew(recipe: Recipe, setting: Setting) -> Recipe:  # noqa: ARG001
+    """Process ids are counted from the start, where the system allows it; a shell is the first, as programs expect."""
+    text = f'if {_NAMESPACE} true 2>/dev/null; then exec {_NAMESPACE} sh -c \'"$@"; exit $?\' sh "$@"; fi; exec "$@"'
+    return recipe.wrapped("sh", "-c", text, "sh")
+
+
+def _no_namespace(setting: Setting) -> str | None:  # noqa: ARG001
+    return None if shutil.which("unshare") else "there is no `unshare` here (apt-get install util-linux)"
+
+
 #: In the order in which they are tried: each before those that hold its own cause fast as well. Entropy
 #: holds the hash seed, fixed addresses what fresh memory holds.
 PINS: tuple[Pin, ...] = (
@@ -105,6 +117,16 @@ PINS: tuple[Pin, ...] = (
         ),
     ),
     _by_shim("readdir", "the order of folders", "readdir", ("sorted", "reversed", "shuffled:3")),
+    Pin(
+        kind="process-id",
+        value=Variation(
+            name="process-id pinned",
+            group="pins",
+            what="the numbers of the processes",
+            apply=_numbers_anew,
+            obstacle=_no_namespace,
+        ),
+    ),
     _by_shim("duration", "how long something takes", "clock", [f"still:{day}" for day in _DAYS]),
 )
 
