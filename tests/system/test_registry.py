@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from projects import Project
+from servers import MLflowServer
 
 pytestmark = pytest.mark.needs("mlflow")
 
@@ -37,10 +40,10 @@ with mlflow.start_run() as run:
     mlflow.log_metric("quality", 0.5)
     mlflow.set_tag("step", "train")
     mlflow.log_text("read me", "notes/about.txt")
-    place = {"name": "model"} if mlflow.__version__ >= "3" else {"artifact_path": "model"}
-    mlflow.pyfunc.log_model(python_model=Scale(factor), pip_requirements=[], registered_model_name="scale", **place)
-    newest = max(int(each.version) for each in client.search_model_versions("name='scale'"))
-    client.set_registered_model_alias("scale", "champion", newest)
+    logged = mlflow.pyfunc.log_model(
+        name="model", python_model=Scale(factor), pip_requirements=[], registered_model_name="scale"
+    )
+    client.set_registered_model_alias("scale", "champion", logged.registered_model_version)
 json.dump({"done": True}, open("trained.json", "w"))
 """
 )
@@ -57,7 +60,7 @@ json.dump({"out": model.predict([1, 2]), "version": int(version.version)}, open(
 USE = (
     COMMON
     + """
-best, = mlflow.search_runs(filter_string="tags.step = 'train'", output_format="list", search_all_experiments=True)
+best, = mlflow.search_runs(filter_string="tags.step = 'train'", output_format="list", experiment_names=[os.environ["MLFLOW_EXPERIMENT_NAME"]])
 same = mlflow.pyfunc.load_model(f"runs:/{best.info.run_id}/model")
 model = mlflow.pyfunc.load_model("models:/scale@champion")
 number = mlflow.pyfunc.load_model("models:/scale/1")
@@ -101,60 +104,60 @@ def materials(record: Any) -> dict[str, Any]:
     return {each["name"]: each for each in record["materials"] if each["origin"] == "mlflow"}
 
 
-def test_what_a_registry_gave_is_recorded_and_served(project: Project) -> None:
-    project.reproof("run", "--", "python", "train.py", expect=0)
+def test_what_a_registry_gave_is_recorded_and_served(
+    project: Project, mlflow_server: MLflowServer, tmp_path: Path
+) -> None:
+    name = f"scale-{tmp_path.name}-{os.getpid()}"  # others use the server, too
+    project.env["MLFLOW_EXPERIMENT_NAME"] = name
+    for script in ("train.py", "use.py"):
+        project.write(script, FILES[script].replace("scale", name))
+    project.commit()
+    project.env["MLFLOW_TRACKING_URI"] = mlflow_server.uri
+    project.shell(f"{sys.executable} train.py")
     project.reproof("run", "--", "python", "use.py", expect=0)
     record = project.record()
     read, tracked = materials(record), record["tracked"]
     run = tracked["runs"][0]["run"]
     assert {
-        "models:/scale/1/MLmodel",
+        f"models:/{name}/1/MLmodel",
         f"runs:/{run}/model/python_model.pkl",
         f"runs:/{run}/notes/about.txt",
     } <= (read.keys())
     assert all(each["kept"] and "blake3" in each["digests"] for each in read.values())
-    assert read["models:/scale/1/MLmodel"]["source"] == "models:/scale@champion"
+    assert read[f"models:/{name}/1/MLmodel"]["source"] == f"models:/{name}@champion"
+    assert tracked["uri"] == mlflow_server.uri
     (version,) = tracked["versions"]
     assert (version["version"], version["aliases"]) == ("1", ["champion"])
-    assert tracked["own_versions"] == [{"name": "scale", "version": "2"}]
+    assert tracked["own_versions"] == [{"name": name, "version": "2"}]
     assert tracked["runs"][0]["parameters"] == {"factor": "3"}
     assert str(project.folder) not in json.dumps(tracked)
 
     # The registry moves on, and loses what it had: the recorded bytes are what counts.
-    with closing(sqlite3.connect(project.folder / "mlflow.db")) as database, database:
-        database.execute("DELETE FROM registered_model_aliases")
-        database.execute("UPDATE model_versions SET storage_location = '/nowhere'")
-    shutil.rmtree(project.folder / "mlruns")
-    before = (project.folder / "mlflow.db").read_bytes()
+    with closing(sqlite3.connect(mlflow_server.folder / "mlflow.db")) as database, database:
+        database.execute("DELETE FROM registered_model_aliases WHERE name = ?", (name,))
+        lost = ("/nowhere", name)
+        database.execute("UPDATE model_versions SET storage_location = ? WHERE name = ?", lost)
     verdict = project.verify("--no-log", expect=0)
     assert verdict["outcome"] == 0
-    assert (project.folder / "mlflow.db").read_bytes() == before
+    with closing(sqlite3.connect(mlflow_server.folder / "mlflow.db")) as database:
+        versions = database.execute("SELECT count(*) FROM model_versions WHERE name = ?", (name,))
+        assert versions.fetchone() == (2,)  # that of the training, and that of the recorded run
     said = [each["note"] for each in verdict["conditions"] if each["name"] == "model registry"]
-    assert said == ["`models:/scale@champion` was version 1, served from the record"]
+    assert said == [f"`models:/{name}@champion` was version 1, served from the record"]
 
     place = project.folder / ".reproof/objects/b3"
-    kept = read["models:/scale/1/python_model.pkl"]["digests"]["blake3"]
+    kept = read[f"models:/{name}/1/python_model.pkl"]["digests"]["blake3"]
     (place / kept[:2] / kept[2:]).unlink()
-    lost = project.reproof("verify", expect=2).err
-    assert "cannot restore `models:/scale/1/python_model.pkl`" in lost
-    assert "--store" in lost
-
-
-def test_what_is_too_large_to_keep_is_named(project: Project) -> None:
-    project.write("pyproject.toml", "[tool.reproof]\nseed = 1\nmax-kept-bytes = 100\n")
-    project.commit()
-    project.reproof("run", "--", "python", "train.py", expect=0)
-    project.reproof("run", "--", "python", "infer.py", expect=0)
-    told = project.reproof("verify", expect=2).err
-    assert "was not kept" in told
-    assert "hint: set `max-kept-bytes = " in told
+    told = project.reproof("verify", "--no-log", expect=2).err
+    assert f"cannot restore `models:/{name}/1/python_model.pkl`" in told
+    assert "--store" in told
 
 
 def test_a_pipeline_passes_models_on_through_the_registry(project: Project) -> None:
     project.write("dvc.yaml", STAGES)
     project.commit()
-    project.reproof("run", "--", "python", "train.py", expect=0)  # a version of before
-    project.reproof("run", "--pipeline", expect=0)
+    project.shell(f"{sys.executable} train.py")  # a version of before
+    project.reproof("run", "--no-log", "--pipeline", expect=0)
     (parent,) = (
         json.loads(path.read_text()) for path in project.records() if '"pipeline"' in path.read_text()
     )
@@ -164,7 +167,7 @@ def test_a_pipeline_passes_models_on_through_the_registry(project: Project) -> N
     assert json.loads((project.folder / "out.json").read_text()) == {"out": [3, 6], "version": 2}
     assert project.verify("--no-log", "--stage", "infer", expect=0)["outcome"] == 0
 
-    assert "2 unchanged" in project.reproof("run", "--pipeline", expect=0).err
+    assert "2 unchanged" in project.reproof("run", "--no-log", "--pipeline", expect=0).err
     with closing(sqlite3.connect(project.folder / "mlflow.db")) as database, database:
         database.execute("UPDATE registered_model_aliases SET version = 1")
     told = project.reproof("status", expect=0).out
@@ -175,9 +178,10 @@ def test_a_pipeline_passes_models_on_through_the_registry(project: Project) -> N
 def test_what_a_stage_inherits_through_the_registry_is_not_its_own(project: Project) -> None:
     project.write("dvc.yaml", STAGES)
     project.commit()
-    project.reproof("run", "--pipeline", expect=0, FAULT="1")  # which no room has: there the model is another
+    project.reproof(
+        "run", "--no-log", "--pipeline", expect=0, FAULT="1"
+    )  # which no room has: there the model is another
     verdict = project.verify("--no-log", expect=1)
     assert verdict["first"] == "train"
     assert [each["state"] for each in verdict["stages"]] == ["differs", "inherited"]
     assert verdict["stages"][1]["sources"] == ["train"]
-    assert project.verify("--no-log", "--stage", "infer", expect=0)["outcome"] == 0

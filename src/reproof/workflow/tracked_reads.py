@@ -87,7 +87,7 @@ def gather_reads(
         versions=tuple(_versions(lines, own.own, naming)),
         runs=tuple(_runs(lines, own.own, naming)),
         models=tuple(_models(lines, own.own, naming)),
-        searched=any(line.searched for line in seen),
+        searched=any(line.searched and _address(line) not in own.own for line in seen),
     )
     materials, omissions = _files(lines, own.own, scratch, store)
     return TrackedReads(
@@ -98,12 +98,20 @@ def gather_reads(
     )
 
 
+def _address(line: VersionRead | RunRead | ModelRead) -> str:
+    if isinstance(line, RunRead):
+        return f"runs:/{line.run}"
+    if isinstance(line, ModelRead):
+        return f"models:/{line.model}"
+    return f"models:/{line.name}/{line.version}"
+
+
 def _versions(lines: Observations, own: frozenset[str], naming: Naming) -> Iterator[ReadVersion]:
     """One for each version, with every alias that led to it; an alias belongs to where it led first."""
     found: dict[str, ReadVersion] = {}
     taken: set[tuple[str, str]] = set()
     for line in lines.of(VersionRead):
-        address = f"models:/{line.name}/{line.version}"
+        address = _address(line)
         if address in own:
             continue
         fresh = [alias for alias in line.aliases if (line.name, alias) not in taken]
