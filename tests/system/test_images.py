@@ -178,3 +178,52 @@ def test_an_image_that_is_generated_for_the_lock(make_project: Callable[..., Pro
     names = {item["name"]: item["version"] for item in project.record()["environment"]["distributions"]}
     assert names["iniconfig"] == "2.0.0"
     assert project.verify(expect=0)["word"] == "reproduced"
+
+
+def test_an_image_that_is_generated_for_a_lock_of_uv(make_project: Callable[..., Project], base: str) -> None:
+    """By `uv sync --frozen`: the lock is taken as it stands, with the groups that the settings name."""
+    series = subprocess.run(
+        [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            base,
+            "python3",
+            "-c",
+            "import sys; print(*sys.version_info[:2], sep='.')",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    project = make_project(
+        {
+            "train.py": "import iniconfig, sys\nopen('model.json', 'w').write(sys.prefix)\n",
+            "pyproject.toml": f'[project]\nname = "g"\nversion = "1"\nrequires-python = "=={series}.*"\n'
+            'dependencies = ["iniconfig==2.0.0"]\n[dependency-groups]\nmore = ["toml==0.10.2"]\n'
+            f'[tool.reproof.environment]\nbase-image = "{base}"\ngroups = ["more"]\n',
+            "MLproject": "name: g\nentry_points:\n  main:\n    command: 'python train.py'\n",
+            ".gitignore": "model.json\n.venv/\n",
+        }
+    )
+    project.shell("uv lock -q")
+    project.commit()
+    project.reproof("run", ".", "--env-manager", "docker", expect=0)
+    assert (project.folder / "model.json").read_text() == "/opt/environment"
+    record = project.record()
+    names = {item["name"]: item["version"] for item in record["environment"]["distributions"]}
+    assert (names["iniconfig"], names["toml"]) == ("2.0.0", "0.10.2")
+    kept = record["environment"]["image"]["built_from"]["digests"]["blake3"]
+    text = (project.folder / ".reproof/objects/b3" / kept[:2] / kept[2:]).read_text()
+    assert "uv sync --frozen" in text
+    assert "USER 1000:1000" in text
+
+
+def test_a_run_in_an_image_is_sealed_where_that_is_asked_for(imaged: Project) -> None:
+    imaged.reproof("run", ".", "--isolation", "docker", expect=0)
+    assert imaged.record()["environment"]["isolation"] == {"level": "docker"}
+    assert json.loads((imaged.folder / "model.json").read_text())["mode"] == "fast"
+    result = imaged.reproof("run", ".", "--isolation", "bubblewrap", expect=125)
+    assert "cannot isolate by `bubblewrap`: the project runs in a container image" in result.err

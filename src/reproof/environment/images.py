@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -164,12 +165,13 @@ def build(folder: Path, dockerfile: str, emit: Emit) -> Image:
     return image
 
 
-def build_from_lock(text: str, lock: str, emit: Emit) -> Image:
-    """Build an image from a generated Dockerfile and the hash-locked requirements `lock`."""
+def build_from_lock(text: str, files: Mapping[str, str], emit: Emit) -> Image:
+    """Build an image from a generated Dockerfile and the `files` (name to text) that the packages stand in."""
     with tempfile.TemporaryDirectory(prefix="reproof-context-") as place:
         folder = Path(place) / "environment"
         folder.mkdir()
-        (folder / "requirements.lock").write_text(lock, "utf-8")
+        for name, content in files.items():
+            (folder / name).write_text(content, "utf-8")
         shutil.copy(find_uv(), folder / "uv")
         trusted = Path(os.environ.get("SSL_CERT_FILE") or os.devnull)
         (folder / "certificates.pem").write_bytes(trusted.read_bytes() if trusted.exists() else b"")
@@ -186,16 +188,41 @@ def generated_dockerfile(base: str, lock: str) -> str:
     The build context holds the lock as ``requirements.lock``, the program ``uv``, and ``certificates.pem``: the
     authorities that this machine trusts where it names them (SSL_CERT_FILE), else nothing.
     """
+    install = (
+        f"/opt/build/uv pip install --python {ENVIRONMENT}/bin/python --no-deps --require-hashes \\\n"
+        "    --requirements /opt/build/requirements.lock"
+    )
+    return _dockerfile(base, lock, ("requirements.lock",), install)
+
+
+def synchronised_dockerfile(base: str, lock: str, options: Sequence[str]) -> str:
+    """A Dockerfile for an image with the packages of a ``uv.lock``, by ``uv sync --frozen``.
+
+    The project itself, and what lies in its folder or workspace, is not installed: at a run the project lies in
+    the container.
+
+    Args:
+        base: As for :func:`generated_dockerfile`.
+        lock: Text of the lock.
+        options: Groups and extras, as ``uv sync`` takes them.
+
+    The build context holds ``uv.lock``, ``pyproject.toml``, ``uv`` and ``certificates.pem``.
+    """
+    words = ["--frozen", "--no-install-local", "--project", "/opt/build", *options]
+    install = f"UV_PROJECT_ENVIRONMENT={ENVIRONMENT} /opt/build/uv sync {shlex.join(words)}"
+    return _dockerfile(base, lock, ("uv.lock", "pyproject.toml"), install)
+
+
+def _dockerfile(base: str, lock: str, files: tuple[str, ...], install: str) -> str:
     mark = hashlib.sha256(lock.encode()).hexdigest()
     return (
         f"FROM {base}\n"
         f'LABEL reproof.lock="sha256:{mark}"\n'
         "ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never UV_NO_INSTALLER_METADATA=1\n"
-        "COPY uv certificates.pem requirements.lock /opt/build/\n"
+        f"COPY uv certificates.pem {' '.join(files)} /opt/build/\n"
         "RUN if [ -s /opt/build/certificates.pem ]; then export SSL_CERT_FILE=/opt/build/certificates.pem; fi \\\n"
         f" && /opt/build/uv venv {ENVIRONMENT} \\\n"
-        f" && /opt/build/uv pip install --python {ENVIRONMENT}/bin/python --no-deps --require-hashes \\\n"
-        "    --requirements /opt/build/requirements.lock\n"
+        f" && {install}\n"
         f"ENV PATH={ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin VIRTUAL_ENV={ENVIRONMENT}\n"
         "USER 1000:1000\n"
     )

@@ -52,6 +52,14 @@ def install(request: EnvironmentRequest, folder: Path, emit: Emit) -> Environmen
     return work.result()
 
 
+def choices(groups: Sequence[str] | None, extras: Sequence[str]) -> list[str]:
+    """The options of ``uv sync`` for dependency groups (None for uv's defaults) and extras."""
+    words = [] if groups is None else ["--no-default-groups"]
+    for option, names in (("--group", groups or ()), ("--extra", extras)):
+        words += [word for name in names for word in (option, name)]
+    return words
+
+
 class _Installation:
     """One installation: uv's commands, the check of every file, and what is to be said about it."""
 
@@ -193,12 +201,7 @@ class _Installation:
             str(self._python),
             *again,
         ]
-        if request.groups is not None:
-            command += [
-                "--no-default-groups",
-                *(word for group in request.groups for word in ("--group", group)),
-            ]
-        command += [word for extra in request.extras for word in ("--extra", extra)]
+        command += choices(request.groups, request.extras)
         command += [
             word for source in self._local if source.name for word in ("--reinstall-package", source.name)
         ]

@@ -7,6 +7,7 @@ reproof's bootstrap is shown among the packages of the image's own Python.
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -21,14 +22,15 @@ from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
 from reproof.environment import images
 from reproof.environment.images import Survey
+from reproof.environment.install import choices
 from reproof.environment.lock import make_lock
 from reproof.environment.python import find_python
-from reproof.environment.values import Environment, Interpreter, LockSource
+from reproof.environment.values import Environment, Interpreter, LockSource, LockText
 from reproof.errors import EnvironmentBuildError, ProjectError
 from reproof.execute.docker import Container, DockerRunner
 from reproof.execute.protocol import Confinement
 from reproof.model.artifact import Artifact
-from reproof.model.event import Emit
+from reproof.model.event import Emit, Event
 from reproof.model.record import EnvironmentSection, Image, PythonBuild, Volume
 from reproof.project.mlproject import read_mlproject
 from reproof.store.directory import DirectoryStore
@@ -111,14 +113,28 @@ def build_image(
     if looked.python is None:
         raise EnvironmentBuildError(f"the base image `{base}` has no Python")
     lock = make_lock(source, _stand_in(looked.python), emit=emit)
-    if lock.format != "requirements":
-        raise EnvironmentBuildError(
-            f"cannot make an image from `{lock.source}` as it is",
-            hint="run `uv export --format requirements-txt -o requirements.txt`, or add a Dockerfile",
-        )
     name = f"{base}@{found.digest}" if found.digest and "@" not in base else found.id
-    text = images.generated_dockerfile(base if "@" in base else name, lock.text)
-    return _provision(images.build_from_lock(text, lock.text, emit), (), {}, naming), text
+    text, files = _dockerfile(base if "@" in base else name, source, lock)
+    if "pyproject.toml" in files and "build-system" in tomllib.loads(files["pyproject.toml"]):
+        message = (
+            "the project itself is not installed in the image: it lies in the container at its own place"
+        )
+        emit(Event(kind="note", subject="environment", message=message))
+    return _provision(images.build_from_lock(text, files, emit), (), {}, naming), text
+
+
+def _dockerfile(base: str, source: LockSource, lock: LockText) -> tuple[str, dict[str, str]]:
+    """The Dockerfile for a lock, and the files that it is built from."""
+    if lock.format == "requirements":
+        return images.generated_dockerfile(base, lock.text), {"requirements.lock": lock.text}
+    if lock.format == "uv.lock":
+        text = images.synchronised_dockerfile(base, lock.text, choices(source.groups, source.extras))
+        project = (source.folder / "pyproject.toml").read_text("utf-8")
+        return text, {"uv.lock": lock.text, "pyproject.toml": project}
+    raise EnvironmentBuildError(
+        f"cannot make an image from `{lock.source}` as it is",
+        hint="run `uv export --format requirements-txt -o requirements.txt`, or add a Dockerfile",
+    )
 
 
 def _stand_in(wanted: PythonBuild) -> Interpreter:
