@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,18 +174,22 @@ def parse() -> argparse.Namespace:
 def works(options: argparse.Namespace, place: Place) -> list[Callable[[], Row]]:
     """What has to be done, as asked for."""
     projects, pairs = read_table()
-    only = tuple(filter(None, options.only.split(",")))
+    named = set(filter(None, options.only.split(",")))
+    exact = {pair["name"] for pair in pairs} & named
     chosen: list[Callable[[], Row]] = []
     for pair in pairs:
         project = projects[pair["project"]]
         slow = project.get("slow") or pair.get("slow")
-        if (only and not pair["name"].startswith(only)) or (options.quick and slow):
+        asked = pair["name"] in exact or pair["name"].startswith(tuple(named - exact))
+        if (named and not asked) or (options.quick and slow):
             continue
-        chosen.append(lambda pair=pair, project=project: pair_row(pair, project, place, options))  # type: ignore[misc]
-    for name in HISTORIES:
-        if name.startswith(only) if only else options.histories:
-            chosen += [lambda name=name, seed=seed: history_row(name, seed, place, options) for seed in SEEDS]  # type: ignore[misc]
-    return chosen
+        chosen.append(partial(pair_row, pair, project, place, options))
+    histories = [(name, seed) for name in HISTORIES for seed in SEEDS]
+    if named:
+        histories = [each for each in histories if "-".join(map(str, each)).startswith(tuple(named - exact))]
+    elif not options.histories:
+        histories = []
+    return chosen + [partial(history_row, name, seed, place, options) for name, seed in histories]
 
 
 def main() -> int:

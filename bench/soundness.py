@@ -7,7 +7,7 @@ verdict but `reproduced` and `repeated` is an alarm. Prints a line for each alar
 there was one. The programs are those of ``mutations/projects/sound`` and of the zoo; what needs a module that is not installed
 is left out, and said.
 
-    python bench/soundness.py [--verifies 300] [--only NAME] [--torch]
+    python bench/soundness.py [--verifies 300] [--jobs N] [--only NAME] [--torch]
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,53 +164,76 @@ def burning(needed: bool) -> Iterator[None]:
         burner.wait()
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What came of one verify."""
+
+    program: str
+    circumstance: str
+    word: str
+    detail: str
+
+    @property
+    def alarm(self) -> bool:
+        return self.word not in {"reproduced", "repeated"}
+
+
+def share(
+    programs: list[Program], chosen: range, options: argparse.Namespace, place: Place, env: dict[str, str]
+) -> list[Seen]:
+    """The verifies of some of the programs: no two of one program at the same time, as one may move it."""
+    names, seen = list(CIRCUMSTANCES), []
+    for number in range(options.verifies):
+        index = number % len(programs)
+        if index not in chosen:
+            continue
+        # Each round over the programs shifts the circumstances by one: all meet in the end.
+        program, circumstance = programs[index], names[(number + number // len(programs)) % len(names)]
+        if program.name in THREADED and circumstance.startswith("one processor"):
+            circumstance = "load"  # on fewer processors its threads are fewer, and its bits are others
+        with burning("load" in circumstance):
+            seen.append(
+                Seen(program.name, circumstance, *verified(program, circumstance, number, place, env))
+            )
+        if seen[-1].alarm:
+            print(f"ALARM {seen[-1]}", flush=True)
+    return seen
+
+
+def totals(seen: list[Seen], programs: int, seconds: float) -> dict[str, object]:
+    """Counts, by word and by circumstance."""
+    return {
+        "programs": programs,
+        "verifies": len(seen),
+        "words": Counter(each.word for each in seen),
+        "circumstances": Counter(each.circumstance for each in seen),
+        "faketime": bool(shutil.which("faketime")),
+        "alarms": sum(each.alarm for each in seen),
+        "seconds": round(seconds),
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--verifies", type=int, default=300)
+    parser.add_argument("--jobs", type=int, default=1, help="programs verified at the same time")
     parser.add_argument("--only", default="")
     parser.add_argument("--torch", action="store_true", help="the zoo's program on PyTorch, too")
     options = parser.parse_args()
-    top = Path(tempfile.mkdtemp(prefix="soundness-"))
+    top, begun = Path(tempfile.mkdtemp(prefix="soundness-")), time.monotonic()
     place = Place(top)
     env = place.environment(local=True)
-    words: Counter[str] = Counter()
-    by_circumstance: Counter[str] = Counter()
-    alarms, begun = 0, time.monotonic()
     try:
         programs = [write(name, path, top, env) for name, path in sources(options, place.python)]
-        for number, program in enumerate(programs):
-            recorded(program, number, place, env)
-        names = list(CIRCUMSTANCES)
-        for number in range(options.verifies):
-            # Each round over the programs shifts the circumstances by one: all meet in the end.
-            program = programs[number % len(programs)]
-            circumstance = names[(number + number // len(programs)) % len(names)]
-            if program.name in THREADED and circumstance.startswith("one processor"):
-                circumstance = "load"  # on fewer processors its threads are fewer, and its bits are others
-            with burning("load" in circumstance):
-                word, detail = verified(program, circumstance, number, place, env)
-            words[word] += 1
-            by_circumstance[circumstance] += 1
-            if number % 25 == 24:
-                print(f"{number + 1} verifies, {alarms} alarms", file=sys.stderr, flush=True)
-            if word not in {"reproduced", "repeated"}:
-                alarms += 1
-                print(f"ALARM {program.name}, {circumstance}: {word}; {detail}", flush=True)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(lambda each: recorded(each[1], each[0], place, env), enumerate(programs)))
+            shares = [range(first, len(programs), options.jobs) for first in range(options.jobs)]
+            parts = list(pool.map(lambda chosen: share(programs, chosen, options, place, env), shares))
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    seconds = round(time.monotonic() - begun)
-    found = {
-        "programs": len(programs),
-        "verifies": sum(words.values()),
-        "words": words,
-        "circumstances": by_circumstance,
-    }
-    print(
-        json.dumps(
-            {**found, "faketime": bool(shutil.which("faketime")), "alarms": alarms, "seconds": seconds}
-        )
-    )
-    return 1 if alarms else 0
+    found = totals([each for part in parts for each in part], len(programs), time.monotonic() - begun)
+    print(json.dumps(found))
+    return 1 if found["alarms"] else 0
 
 
 if __name__ == "__main__":

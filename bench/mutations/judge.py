@@ -118,9 +118,11 @@ def _means(cause: Mapping[str, Any], truth: dict[str, Any]) -> bool:
         return False
     if truth["kind"] in SINGLE and kind not in {"variable", "environment variable"}:
         return True
+    if kind == "package":
+        return _plain(cause.get("name")) in {_plain(name) for name in truth["name"].split("|")}
     said = " ".join(_plain(cause.get(key)) for key in ("name", "where", "from", "to"))
     return any(
-        re.search(rf"(?<![\w.]){re.escape(_plain(name))}(?![\w])", said) for name in truth["name"].split("|")
+        re.search(rf"(?<![\w./]){re.escape(_plain(name))}(?![\w])", said) for name in truth["name"].split("|")
     )
 
 
