@@ -79,6 +79,8 @@ class Reading:
             if each.kind == "parameter" and name in self._given and each.actual is None:
                 reason = "given to the entry point by `mlflow run`, and given again"
                 aside.append(NotChecked(each.subject, reason))
+            elif self._is_unread(each):
+                kept.append(_in_doubt(each, "what the store has could not be read"))
             else:
                 kept.append(_same_place(each))
         ended = any(each.kind == "status" and each.outcome is Outcome.DIFFERENT for each in kept)
@@ -95,6 +97,15 @@ class Reading:
             kept = [_in_doubt(each, "but another command may have run") for each in kept]
             kept.append(_other_command(others))
         return Judgement(differences=tuple(kept), not_checked=(*judgement.not_checked, *aside))
+
+    def _is_unread(self, difference: Difference) -> bool:
+        """Whether only the re-run has an artifact because that of the run could not be read."""
+        names = [each.subject for each in self._expected.omissions if each.hides_results]
+        if difference.kind != "artifact" or not names:
+            return False
+        places = {"artifacts": "/artifacts/", "models": f"/{MODELS.split('/')[1]}/"}
+        subject = f"/{difference.subject}"
+        return any(places.get(name, f"/{name}") in subject for name in names)
 
     def _numbers(self, record: Record) -> dict[int, int]:
         """Which runs of the re-run stand for the one that is meant and those below it: old to new number."""

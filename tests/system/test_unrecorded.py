@@ -1,0 +1,154 @@
+"""Single runs that MLflow recorded without reproof: projects of different shape, and what may be missing."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from projects import Project
+
+pytestmark = pytest.mark.needs("mlflow")
+
+#: src layout, click, requirements without pins, data that is tracked nowhere, several runs in one process.
+FLOWS = {
+    "src/flows/__init__.py": "",
+    "src/flows/fitting.py": "def fit(rows, rate):\n    return sum(rows) * rate\n",
+    "scripts/train.py": """
+import click, mlflow
+from flows.fitting import fit
+
+@click.command()
+@click.option("--learning-rate", "rate", type=float, default=0.1)
+@click.option("--data", default="data/rows.txt")
+def main(rate, data):
+    rows = [float(line) for line in open(data)]
+    for factor in (1, 2):
+        with mlflow.start_run():
+            mlflow.log_params({"learning_rate": rate, "factor": factor})
+            mlflow.log_metric("loss", fit(rows, rate * factor))
+            mlflow.log_metric("odd", float("-inf"))
+
+main()
+""",
+    "requirements.txt": "mlflow-skinny\nclick\n",
+    ".gitignore": "data/\nmlflow.db\nmlruns/\n",
+}
+SCRIPT = """
+import sys
+import mlflow
+
+with mlflow.start_run():
+    mlflow.log_param("rate", float(sys.argv[1]))
+    mlflow.log_metric("loss", float(sys.argv[1]) / 3)
+    mlflow.log_dict({"loss": 1}, "facts.json")
+"""
+
+
+def ask(project: Project, query: str) -> str:
+    """The first value that a query of the project's MLflow database gives; or nothing, for a change."""
+    with closing(sqlite3.connect(project.folder / "mlflow.db", timeout=30)) as database, database:
+        row = database.execute(query).fetchone()
+    return str(row[0]) if row else ""
+
+
+def run(project: Project, command: str) -> str:
+    """Run a plain command that logs to MLflow; returns the id of its first run."""
+    project.shell(command)
+    return ask(project, "SELECT run_uuid FROM runs ORDER BY start_time LIMIT 1")
+
+
+@pytest.fixture
+def local(make_project: Callable[..., Project], warm: None) -> Callable[..., Project]:
+    """Makes projects with a store of MLflow's own beside them, and an active environment."""
+
+    def make(files: dict[str, str], python: Path | None = None) -> Project:
+        project = make_project({".gitignore": "mlflow.db\nmlruns/\nmlartifacts/\n", **files})
+        project.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{project.folder}/mlflow.db"
+        if python is not None:
+            project.env["PATH"] = f"{python.parent}:{project.env['PATH']}"
+        project.env["VIRTUAL_ENV"] = str((python or Path(sys.executable)).parents[1])
+        return project
+
+    return make
+
+
+def test_src_layout_click_and_requirements_without_pins(
+    local: Callable[..., Project], tmp_path: Path
+) -> None:
+    project = local(FLOWS)
+    project.write("data/rows.txt", "1\n2\n5\n")
+    wanted = run(project, "PYTHONPATH=src python scripts/train.py --learning-rate 0.2")
+    (project.folder / "data/rows.txt").unlink()
+    kept = tmp_path / "rows.txt"
+    kept.write_text("1\n2\n5\n")
+    verdict = project.verify(wanted, "--data", f"data/rows.txt={kept}", "--no-log", expect=0)
+    assert verdict["word"] == "reconstructed"
+    conditions = {each["name"]: each for each in verdict["conditions"]}
+    assert conditions["record"]["value"] == "reconstructed"
+    assert f"from MLflow run {wanted}" in conditions["record"]["note"]
+    assert "recorded by MLflow alone" in conditions["record"]["note"]
+    assert conditions["assumed arguments"]["value"] == "`--learning-rate=0.2`"
+    assert conditions["assumed PYTHONPATH"]["value"] == "`src`"
+    assert re.match(r"as of 20\d\d-", conditions["assumed packages"]["value"])
+    assert conditions["assumed run"]["value"] == "run 1 of the 2 that the re-run opened"
+    assert "neither Git nor DVC has it" in conditions["assumed data"]["note"]
+    assert "same" not in conditions.get("host", {}).get("value", "")
+    subjects = {each["subject"] for each in verdict["differences"]}
+    assert {"metric:loss", "metric:odd", "parameter:factor"} <= subjects
+
+
+def test_mlflow_2_and_arguments_that_only_the_user_knows(
+    local: Callable[..., Project], mlflow2: Path
+) -> None:
+    project = local({"train.py": SCRIPT}, mlflow2)
+    wanted = run(project, "python train.py 0.5")
+    given = project.verify(wanted, "--no-log", "--", "python", "train.py", "0.5", expect=0)
+    assert given["word"] == "reconstructed"
+    assert any(each["subject"] == "mlflow/artifacts/facts.json" for each in given["differences"])
+
+
+def test_a_guess_that_does_not_fit_decides_nothing(local: Callable[..., Project]) -> None:
+    source = SCRIPT.replace("float(sys.argv[1])", "RATE").replace(
+        "import mlflow\n", "import mlflow\nRATE = float(sys.argv[1]) if len(sys.argv) > 1 else 0.1\n"
+    )
+    project = local({"train.py": source})
+    wanted = run(project, "python train.py 0.5")
+    verdict = project.verify(wanted, expect=3)  # which is written to the run
+    assert verdict["word"] == "inconclusive"
+    doubt = next(each for each in verdict["differences"] if each["subject"] == "command")
+    assert "`rate` came out otherwise: give the command of the run after `--`" in doubt["summary"]
+    assert ask(project, "SELECT value FROM tags WHERE key = 'reproof.verdict'") == "inconclusive"
+    gone(project, wanted)
+
+
+def gone(project: Project, wanted: str) -> None:
+    """Artifacts that cannot be read any more are unknown, not passed over."""
+    ask(project, "UPDATE runs SET artifact_uri = 's3://nowhere/1'")
+    verdict = project.verify(wanted, "--no-log", "--", "python", "train.py", "0.5", expect=3)
+    unknown = next(each for each in verdict["differences"] if each["subject"] == "artifacts")
+    assert "cannot read the artifacts" in unknown["summary"]
+    ask(project, "UPDATE runs SET lifecycle_stage = 'deleted'")
+    failed = project.reproof("verify", wanted, expect=2)
+    assert f"run `{wanted}` was deleted" in failed.err
+    assert failed.hint == f"mlflow runs restore --run-id {wanted}"
+
+
+def test_options_of_records_are_refused(local: Callable[..., Project]) -> None:
+    project = local({"train.py": SCRIPT})
+    made = run(project, 'python -c "import mlflow; mlflow.start_run()"')
+    failed = project.reproof("verify", made, "--stage", "fit", expect=2)
+    assert "`--stage` needs a record, and reproof did not record this run" in failed.err
+    failed = project.reproof("verify", made, expect=2)
+    assert "the code of run" in failed.err
+    assert "pass `--code REVISION`" in failed.err
+    failed = project.reproof("verify", made, "--code", "HEAD", expect=2)
+    assert "the run names no script" in failed.err or "what was run is not known" in failed.err
+    assert "--entry-point" in failed.err
+    failed = project.reproof("verify", made, "--code", "HEAD", "-e", "other.py", expect=2)
+    assert "the commit has no script `other.py`" in failed.err
