@@ -1,0 +1,71 @@
+"""What is said of stress: what it depends on first, then each variation; what is only told blames nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reproof.errors import UsageError
+from reproof.model.stress import Change, Exercise, StressReport
+from reproof.report.stress import headline, render_stress
+
+CHANGE = (Change("metric:loss", "0.5 -> 0.75 (relative 0.5)"),)
+REPORT = StressReport(
+    record="ab" * 32,
+    project="p<b>",
+    level="repeats",
+    exercises=(
+        Exercise(name="repeat", group="repeat", what="nothing: the same again", outcome="same"),
+        Exercise(
+            name="clock",
+            group="circumstances",
+            what="the date",
+            outcome="differs",
+            changes=CHANGE,
+            remedy="pass it",
+        ),
+        Exercise(
+            name="host-name",
+            group="circumstances",
+            outcome="not exercised",
+            reason="no program of the run loaded shim `host`: it may be statically linked",
+        ),
+        Exercise(name="seed", group="informative", what="the seed", outcome="differs", changes=CHANGE),
+    ),
+    subjects=("metric:loss",),
+    runs=9,
+)
+
+
+def test_text() -> None:
+    text = render_stress(REPORT, "text")
+    assert text.startswith("stressed: depends on clock\n")
+    assert "  differs        clock              the date\n" in text
+    assert "metric:loss: 0.5 -> 0.75 (relative 0.5)" in text
+    assert "remedy: pass it" in text
+    assert "not exercised  host-name          no program of the run loaded shim `host`" in text
+
+
+def test_what_is_only_told_is_no_dependence() -> None:
+    told = StressReport(record="a", level="repeats", exercises=(REPORT.exercises[0], REPORT.exercises[3]))
+    assert told.dependences == ()
+    assert headline(told) == "repeats"
+    assert "  differs        seed" in render_stress(told, "text")
+
+
+def test_json_is_the_report() -> None:
+    said = json.loads(render_stress(REPORT, "json"))
+    assert said["schema"] == "reproof/stress/1"
+    assert [each["outcome"] for each in said["exercises"]] == ["same", "differs", "not exercised", "differs"]
+
+
+def test_a_page_escapes_names() -> None:
+    page = render_stress(REPORT, "html")
+    assert "depends on clock" in page
+    assert "p<b>" not in page
+
+
+def test_no_other_format() -> None:
+    with pytest.raises(UsageError, match="unknown output format"):
+        render_stress(REPORT, "xml")
