@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from reproof.capture.programs import conceal, python_calls
@@ -31,6 +33,18 @@ from reproof.capture.programs import conceal, python_calls
 )
 def test_python_calls(argv: tuple[str, ...], calls: list[tuple[str, ...]]) -> None:
     assert list(python_calls(argv)) == calls
+
+
+def test_a_script_is_a_call_of_what_its_head_names(tmp_path: Path) -> None:
+    tool, shell = tmp_path / "tool", tmp_path / "shell"
+    tool.write_text("#!/venv/bin/python3\nprint()\n")
+    shell.write_text("#!/bin/sh\n")
+    call = ("/venv/bin/python3", str(tool), "a")
+    assert python_calls((str(tool), "a")) == (call,)
+    assert python_calls(("env", "-i", "A=b", str(tool), "a")) == (call,)
+    assert python_calls(("sh", "-c", f"cd x && {tool} a")) == (call,)
+    for other in (str(shell), str(tmp_path / "none"), "tool", str(tmp_path)):
+        assert python_calls((other, "a")) == ()
 
 
 @pytest.mark.parametrize(

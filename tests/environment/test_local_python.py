@@ -106,3 +106,12 @@ def test_the_users_environment_has_nothing_to_be_checked_against(users):
     environment = inspect(users / "bin" / "python")
     assert isinstance(environment, Environment)
     assert check(environment) == []
+
+
+def test_a_script_whose_head_is_for_the_shell_too_is_run_by_the_overlay(users):
+    python = users / "bin" / "python"
+    text = f"#!/bin/sh\n'''exec' '{python}' \"$0\" \"$@\"\n' '''\nimport sys\nprint(sys.executable)\n"
+    (users / "bin" / "long").write_text(text)
+    (users / "bin" / "long").chmod(0o755)
+    made = overlay(inspect(python))
+    assert run(made.scripts / "long") == str(made.python)

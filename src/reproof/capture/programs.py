@@ -6,7 +6,9 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from reproof.base.scripts import script_head
 from reproof.capture.secrets import announces_secret, contains_secret
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]?")
@@ -40,7 +42,8 @@ _CONCEALED = "***"
 def python_calls(argv: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The Python programs that a command starts by name, each with its arguments.
 
-    Sees through ``sh -c`` and commands such as ``env`` and ``nice``. Calls that only ask for the
+    Sees through ``sh -c`` and commands such as ``env`` and ``nice``, and what a script that is called by its
+    whole path names in its head. Calls that only ask for the
     version or for help are left out, because such a Python never starts.
     """
     if not argv:
@@ -109,9 +112,21 @@ def _python_call(command: tuple[str, ...]) -> tuple[str, ...]:
             return () if _ANSWERS.intersection(_options(call)) else call
         if name in _PREFIXES:
             prefixed = True
-        elif not prefixed and not _ASSIGNMENT.match(word):
+        elif _ASSIGNMENT.match(word):
+            continue
+        elif script := _script_call(command[position:]):
+            return script
+        elif not prefixed:
             return ()
     return ()
+
+
+def _script_call(command: tuple[str, ...]) -> tuple[str, ...]:
+    """A script that is called by its whole path and names a Python in its head, as a call of that Python."""
+    head = script_head(Path(command[0])) if command[0].startswith("/") else None
+    if head is None or not _PYTHON.fullmatch(posixpath.basename(head.interpreter)):
+        return ()
+    return (head.interpreter, *command)
 
 
 def _options(call: tuple[str, ...]) -> Iterator[str]:

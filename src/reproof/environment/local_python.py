@@ -14,6 +14,7 @@ from reproof import injected
 from reproof.base.files import locked, remove_tree, write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
+from reproof.base.scripts import script_head
 from reproof.environment import jupyter
 from reproof.environment.installed import edited_files, list_distributions, with_edits
 from reproof.environment.python import interpreter_at, require_reachable
@@ -156,26 +157,23 @@ def _make(environment: Environment, result: Overlay, scripts: list[Path]) -> Non
 
 def _mirror(script: Path, result: Overlay) -> None:
     """The user's script with the overlay's interpreter in its first line."""
-    body = script.read_bytes().partition(b"\n")[2]
+    head = script_head(script)
+    body = script.read_bytes()[head.size if head is not None else 0 :]
     copy = result.scripts / script.name
     copy.write_bytes(b"#!" + os.fsencode(result.python) + b"\n" + body)
     copy.chmod(0o755)
 
 
 def _python_scripts(environment: Environment) -> list[Path]:
-    """Scripts of the environment that name its own interpreter in their first line."""
+    """Scripts of the environment that name its own interpreter in their head."""
     if environment.scripts in _SYSTEM_SCRIPTS or not environment.scripts.is_dir():
         return []
     own = {environment.scripts, environment.python.parent}
     found = []
     for path in sorted(environment.scripts.iterdir()):
-        try:
-            with path.open("rb") as file:
-                first = file.readline(512)
-        except OSError:
-            continue
-        interpreter = Path(os.fsdecode(first[2:].split(None, 1)[0])) if first.startswith(b"#!/") else None
-        if interpreter is not None and interpreter.parent in own and interpreter.name.startswith("python"):
+        head = script_head(path)
+        interpreter = Path(head.interpreter) if head is not None else Path()
+        if interpreter.parent in own and interpreter.name.startswith("python"):
             found.append(path)
     return found
 
