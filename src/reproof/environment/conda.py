@@ -132,7 +132,8 @@ def _is_sound(prefix: Path, wanted: _File) -> bool:
                 digester.update(chunk)
     except OSError:
         return False
-    return digester.hexdigest() == (wanted.sha256_in_prefix or wanted.sha256)
+    found: str = digester.hexdigest()
+    return found == (wanted.sha256_in_prefix or wanted.sha256)
 
 
 def _shown(package: CondaPackage | None) -> str:
