@@ -306,7 +306,7 @@ def _take_again(original: Original) -> Provision:
             hint="pass `--trust` if you trust who made it",
         )
     if recorded is None or not recorded.executable:
-        return _provide_local(find_local_python(), original.folder)
+        return _checked(_provide_local(find_local_python(), original.folder), original.section)
     python = original.naming.find_file(recorded.executable)
     require_reachable(python)
     if not python.exists():
