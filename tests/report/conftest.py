@@ -29,6 +29,7 @@ from reproof.model.record import (
     Record,
     Tool,
 )
+from reproof.model.stages import StageOutcome
 from reproof.model.verdict import Condition, NotChecked, Verdict
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
@@ -419,6 +420,91 @@ def different() -> Verdict:
         seconds={"recorded run": 12.44, "environment": 3.2, "re-run": 12.61, "second re-run": 12.5},
         tool="reproof 0.1.0",
         room="/tmp/reproof/room-1",
+    )
+
+
+@pytest.fixture
+def pipeline() -> Verdict:
+    """A pipeline whose second stage differs by itself; the third inherits that, the fourth has its own besides."""
+
+    def stage(name: str, outcome: Outcome, summary: str, state: str, *children: Difference) -> Difference:
+        return Difference(
+            subject=f"stage {name}",
+            outcome=outcome,
+            kind="stage",
+            summary=summary,
+            evidence={"state": state, "record": "5a" * 32, "stability": "consistent"},
+            children=children,
+        )
+
+    rows = artifact("features.csv", DIFFERENT, "row 3, column `b`: 1.25 -> 1.5; 1 of 24 cells differs")
+    model = artifact("model.json", DIFFERENT, "total: 17.25 -> 17.5")
+    report = artifact("report.txt", DIFFERENT, "line 2 differs")
+    return Verdict(
+        record=IDENTITY,
+        run_id="0c" * 16,
+        project="bikes",
+        created="2026-01-02T03:04:05Z",
+        outcome=DIFFERENT,
+        word="not reproduced",
+        reproduced=False,
+        stability="consistent",
+        policy=Policy(),
+        differences=(
+            stage("split", IDENTICAL, "2 results came out the same", "same"),
+            stage(
+                "features",
+                DIFFERENT,
+                "differs by itself: each re-run gives the same other result",
+                "differs",
+                rows,
+            ),
+            stage(
+                "train",
+                DIFFERENT,
+                "inherited from `features`: on the recorded inputs it comes out the same",
+                "inherited",
+                model,
+            ),
+            stage(
+                "report",
+                DIFFERENT,
+                "differs by itself: it varies from run to run; its inputs differ too",
+                "differs",
+                report,
+            ),
+        ),
+        conditions=(
+            Condition("isolation", "bubblewrap", "no network; only the room could be written"),
+            Condition(
+                "model registry",
+                "the room's own",
+                "`models:/bikes@champion` was version 3, made again by an earlier stage",
+            ),
+        ),
+        not_checked=(NotChecked("stage plot", "it is frozen: its outputs were taken as they are"),),
+        seconds={"recorded": 4.0, "room": 1.5, "stage split": 0.5, "stage features": 1.25},
+        tool="reproof 0.1.0",
+        stages=(
+            StageOutcome(address="split", state="same", outcome="identical"),
+            StageOutcome(address="features", state="differs", outcome="different", stability="consistent"),
+            StageOutcome(
+                address="train",
+                state="inherited",
+                outcome="different",
+                alone="identical",
+                sources=("features",),
+            ),
+            StageOutcome(
+                address="report",
+                state="differs",
+                outcome="different",
+                alone="different",
+                stability="varies",
+                sources=("train",),
+            ),
+        ),
+        first="features",
     )
 
 

@@ -10,7 +10,7 @@ from reproof.model.verdict import Verdict
 from reproof.report import render_difference, render_verdict
 
 
-@pytest.mark.parametrize("name", ["different", "inconclusive"])
+@pytest.mark.parametrize("name", ["different", "inconclusive", "pipeline"])
 def test_verdicts_look_as_agreed(
     name: str, record: Record, golden: Callable[[str, str], None], request: pytest.FixtureRequest
 ) -> None:

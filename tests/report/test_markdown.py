@@ -13,7 +13,7 @@ from reproof.report.markdown import code, escaped
 Golden = Callable[[str, str], None]
 
 
-@pytest.mark.parametrize("name", ["reproduced", "different", "inconclusive"])
+@pytest.mark.parametrize("name", ["reproduced", "different", "inconclusive", "pipeline"])
 def test_verdicts_look_as_agreed(
     name: str, record: Record, golden: Golden, request: pytest.FixtureRequest
 ) -> None:

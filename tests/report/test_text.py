@@ -13,7 +13,7 @@ from reproof.report import render_difference, render_record, render_verdict
 Golden = Callable[[str, str], None]
 
 
-@pytest.mark.parametrize("name", ["reproduced", "different", "inconclusive", "hostile"])
+@pytest.mark.parametrize("name", ["reproduced", "different", "inconclusive", "hostile", "pipeline"])
 def test_verdicts_look_as_agreed(
     name: str, record: Record, golden: Golden, request: pytest.FixtureRequest
 ) -> None:

@@ -160,6 +160,8 @@ def _group(group: Group) -> list[str]:
         )
     elif group.title == "artifacts":
         table = _table(("outcome", "artifact", "size", ""), [_artifact(row) for row in first])
+    elif group.title == "stages":
+        table = _table(("outcome", "stage", ""), [_stage(row) for row in first])
     else:
         table = _table(("outcome", "", "recorded", "re-run"), [_metric(row)[:4] for row in first])
     more = f"{len(rest):,} more: {counts(row.outcome for row in rest)}" if rest else ""
@@ -171,6 +173,11 @@ def _metric(row: Row) -> tuple[str, ...]:
     told = "steps" in row.difference.evidence or values.expected is None or values.actual is None
     note = escaped(summary_of(row.difference), _TEXT) if told else values.distance
     return (_outcome(row), code(row.name), code(values.expected or ""), code(values.actual or ""), note)
+
+
+def _stage(row: Row) -> tuple[str, ...]:
+    name = row.name.removeprefix("stage ")
+    return (_outcome(row), code(name), escaped(summary_of(row.difference), _TEXT))
 
 
 def _artifact(row: Row) -> tuple[str, ...]:
