@@ -19,15 +19,7 @@ import _reproof_system
 #: This process: the run's seed, its `role` among the processes of the run, how often it has forked,
 #: whether it is a fork itself, whether multiprocessing's server of forks or a worker that it
 #: started afresh, and how many modules there were when it began.
-life = {
-    "seed": None,
-    "role": "",
-    "forks": 0,
-    "forked": False,
-    "server": False,
-    "worker": False,
-    "modules": 0,
-}
+life = {"seed": None, "role": "", "forks": 0, "forked": False, "server": False, "worker": False, "modules": 0}
 
 #: The thread in which the interpreter began.
 FIRST_THREAD = get_ident()
