@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import resource
 import secrets
 import signal
 import tarfile
@@ -45,6 +46,7 @@ done
 exit $s
 """
 _FIRST_PROCESS = ("/bin/sh", "-c", _SCRIPT, "sh")
+_PODMANS = 1 << 15  # processes: podman lowers its own limit, to what depends on its version
 _TOO_LONG = 4096  # bytes of what the first process writes down
 
 
@@ -85,7 +87,7 @@ class DockerRunner:
         name = f"reproof-{secrets.token_hex(8)}"
         with tempfile.TemporaryDirectory(prefix="reproof-end-") as end:
             Path(end).chmod(0o777)  # the container's user may be another
-            words = [*self._options(name, Path(end)), "--workdir", recipe.cwd]
+            words = [*self._options(name, Path(end)), *_own_limits(engine), "--workdir", recipe.cwd]
             words += [*_variables(recipe.env), image, *_FIRST_PROCESS]
             outer = Recipe(argv=(str(engine.program), *words, *recipe.argv), env=_around(recipe.env), cwd="/")
             with _removed(engine, name):
@@ -193,6 +195,22 @@ def _mount(source: str, target: str, *, writable: bool) -> str:
         '"' + field.replace('"', '""') + '"' if "," in field or '"' in field else field for field in fields
     ]
     return ",".join(quoted)
+
+
+def _own_limits(engine: Engine) -> list[str]:
+    """Options by which podman asks for no higher limits of a process than we may have: it would get none.
+
+    docker's daemon sets them, with the rights of its own.
+    """
+    if engine.name != "podman":
+        return []
+    words = []
+    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        _, most = resource.getrlimit(number)
+        bound = min(most, _PODMANS) if number == resource.RLIMIT_NPROC else most
+        if most != resource.RLIM_INFINITY:
+            words += ["--ulimit", f"{name}={bound}:{bound}"]
+    return words
 
 
 def _limits(limits: Limits) -> list[str]:
