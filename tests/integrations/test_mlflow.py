@@ -81,6 +81,60 @@ def test_a_command_that_fails_fails_mlflow(project: Project) -> None:
     assert (run["name"], run["status"]) == ("Bad", "FAILED")
 
 
+LOGS = """
+import mlflow
+print("the project has", mlflow.__version__)
+with mlflow.start_run():
+    for step in range(3):
+        mlflow.log_metric("loss", 0.1 / (step + 1), step=step)
+    mlflow.log_param("depth", 3)
+    open("notes.txt", "w").write("x")
+    mlflow.log_artifact("notes.txt")
+    with mlflow.start_run(nested=True, run_name="inner"):
+        mlflow.log_metric("fold", 1.0)
+"""
+READ_ALL = """
+import json, mlflow
+client = mlflow.MlflowClient()
+(outer,) = [each for each in mlflow.search_runs(search_all_experiments=True, output_format="list") if "mlflow.parentRunId" not in each.data.tags]
+(inner,) = [each for each in mlflow.search_runs(search_all_experiments=True, output_format="list") if "mlflow.parentRunId" in each.data.tags]
+print(json.dumps({
+    "id": outer.info.run_id, "name": outer.info.run_name, "status": outer.info.status, "tags": dict(outer.data.tags),
+    "experiment": mlflow.get_experiment(outer.info.experiment_id).name, "parameters": dict(outer.data.params),
+    "history": [[each.step, each.value] for each in client.get_metric_history(outer.info.run_id, "loss")],
+    "artifacts": [each.path for each in client.list_artifacts(outer.info.run_id)],
+    "parent": inner.data.tags["mlflow.parentRunId"], "inner": inner.info.run_name,
+}))
+"""
+
+
+@pytest.mark.slow
+def test_a_project_with_another_mlflow_leaves_the_outer_store_to_the_outer_one(
+    project: Project, mlflow2: Path
+) -> None:
+    """MLflow 2 in the project could not open the database that the outer MLflow 3 made, nor may it."""
+    project.write("train.py", LOGS)
+    project.write(".gitignore", "mlruns/\nmlflow.db*\nnotes.txt\n")
+    project.commit()
+    project.env["PATH"] = f"{mlflow2.parent}:{project.env['PATH']}"
+    done = mlflow_run(project, "--run-name=Training", "-P", "rate=0.25")
+    assert done.returncode == 0, done.stderr
+    assert "the project has 2." in done.stdout
+    read = subprocess.run(
+        [sys.executable, "-c", READ_ALL], cwd=project.folder, env=project.env, capture_output=True, text=True
+    )
+    run = json.loads(read.stdout)
+    assert (run["name"], run["status"], run["experiment"]) == ("Training", "FINISHED", "bikes")
+    assert sorted(run["history"]) == [[0, 0.1], [1, 0.05], [2, 0.1 / 3]]
+    assert run["parameters"] == {"depth": "3", "rate": "0.25"}
+    assert run["artifacts"] == ["notes.txt", "reproof"]
+    assert (run["parent"], run["inner"]) == (run["id"], "inner")
+    record = project.records()[-1]
+    assert run["tags"]["reproof.record"] == record.stem
+    facts = json.loads(record.with_name(f"{record.stem}.mlflow.json").read_text())
+    assert (facts["run_id"], facts["uri"]) == (run["id"], f"sqlite:///{project.folder}/mlflow.db")
+
+
 def test_what_cannot_be_run_is_said_in_our_words(project: Project) -> None:
     done = mlflow_run(project, "-P", "rate=fast")
     assert done.returncode == 1

@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reproof.errors import ReproofError
+from reproof.integrations.apart import is_another_mlflow, store_apart, take_over
 from reproof.model.event import Event
 from reproof.tracking.address import resolve
 from reproof.workflow.run import RecordedRun, RunOptions, run
@@ -63,7 +66,7 @@ class ReproofBackend:
             terminal=sys.stdout.isatty(),
         )
         try:
-            recorded = run(options, _tell)
+            recorded = _run(options, experiment_id)
         except ReproofError as error:
             raise ExecutionException(_words(error)) from error
         for line in recorded.summary():
@@ -103,6 +106,16 @@ class SubmittedRun:
 
     def cancel(self) -> None:
         """Nothing is left to be cancelled."""
+
+
+def _run(options: RunOptions, experiment_id: str) -> RecordedRun:
+    """Run the project; where its MLflow may be another one, in a store apart, whose runs we take over."""
+    outer = options.tracking_uri or ""
+    if not is_another_mlflow(outer, local=options.env_manager == "local"):
+        return run(options, _tell)
+    with store_apart() as inner:
+        recorded = run(msgspec.structs.replace(options, tracking_uri=inner), _tell)
+        return take_over(recorded, inner, outer, experiment_id)
 
 
 def _asked_for(name: str) -> str | None:
