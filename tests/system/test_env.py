@@ -70,13 +70,30 @@ def test_diff(locked: Project) -> None:
     assert same.out.startswith("identical: ")
 
 
-def test_a_record_verifies_after_the_machine_s_own_environment_has_moved_on(locked: Project) -> None:
-    """The lock of the commit counts, not what the work tree asks for today."""
-    record = locked.records()[-1].stem
-    locked.write("requirements.txt", "iniconfig==2.1.0\n")
-    locked.reproof("run", "--no-log", ".", "-e", "train.py", expect=0)
-    verdict = locked.verify("--no-log", record, expect=0)
+def test_a_record_verifies_after_the_machine_s_own_environment_has_moved_on(
+    make_project: Callable[..., Project],
+) -> None:
+    """The lock of the commit counts, not what the work tree asks for and the machine has today."""
+    code = (
+        "import json, numpy\n"
+        "values = numpy.random.default_rng(1).normal(size=(50, 50))\n"
+        "found = {'numpy': numpy.__version__, 'sum': float(numpy.linalg.inv(values).sum()).hex()}\n"
+        "json.dump(found, open('model.json', 'w'))\n"
+    )
+    project = make_project(
+        {"train.py": code, "requirements.txt": "numpy==2.2.6\n", ".gitignore": "model.json\n"}
+    )
+    words = ("run", "--no-log", ".", "-e", "train.py")
+    project.reproof(*words, expect=0)
+    record = project.records()[-1].stem
+    project.write("requirements.txt", "numpy==2.4.6\n")
+    project.reproof(*words, expect=0)
+    assert json.loads((project.folder / "model.json").read_text())["numpy"] == "2.4.6"
+    verdict = project.verify("--no-log", record, expect=0)
     assert verdict["word"] == "reproduced"
+    moved = project.reproof("env", "diff", record, "last", expect=1).out
+    assert "package numpy: 2.2.6 -> 2.4.6" in moved
+    assert "OpenBLAS: OpenBLAS 0.3." in moved
 
 
 def test_export_requirements_install_with_hashes(locked: Project, tmp_path: Path) -> None:
