@@ -53,7 +53,7 @@ def edit(project: Project, name: str, old: str, new: str) -> None:
 
 
 def restore(project: Project) -> None:
-    project.shell("git checkout -q first -- . && git commit -qam back || true")
+    project.shell("git checkout -q -- .")
 
 
 class Runs:
@@ -61,18 +61,15 @@ class Runs:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        project.shell("git tag first")
         self.ids = {"base": run(project), "seed": run(project, seed="2")}
         self.ids["variable"] = run(project, TZ="EST5", OMP_NUM_THREADS="1")
         edit(project, "README.md", "is", "was")
-        project.commit()
         self.ids["argument"] = run(project, "--", "python", "train.py", "0.2")
         restore(project)
         edit(project, "train.py", "import json, os", "import os, json")
         edit(project, "train.py", "(row - weight)", "(row - weight / 2)")
         edit(project, "train.py", "json.dump({", "json.dump(obj={")
         edit(project, "train.py", ", open(", ", fp=open(")
-        project.commit()
         self.ids["code"] = run(project)
         edit(project, "train.py", "weight / 2", "weight / 3")
         self.ids["code and seed"] = run(project, seed="2")
@@ -132,7 +129,8 @@ def test_one_cause(runs: Runs, other: str, kind: str, name: str, sides: tuple[st
 
 def test_a_line_of_code_among_others(runs: Runs) -> None:
     cause = only_cause(runs.ask("base", "code").json)
-    assert (cause["kind"], cause["name"][:7], cause["where"]) == ("code", "commit ", "train.py:8")
+    assert (cause["kind"], cause["name"], cause["where"]) == ("code", "train.py", "train.py:8")
+    assert "weight / 2" in cause["to"]
 
 
 def test_a_row_of_data(runs: Runs) -> None:
@@ -191,7 +189,7 @@ def test_runs_of_different_projects(runs: Runs) -> None:
     inner = project.reproof(
         "run", "-q", "--no-log", "--env-manager", "local", "inner", "-e", "train.py", expect=1
     )
-    assert inner.status == 1  # it wants an argument
+    assert "IndexError" in inner.err or inner.status == 1  # it wants an argument
     runs.ids["inner"] = project.records()[-1].stem
     assert "error: A and B are runs of different projects" in runs.ask("base", "inner", expect=2).err
     runs.ask("base", "inner", "--force", "--budget", "2", expect=None)

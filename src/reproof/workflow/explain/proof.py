@@ -152,11 +152,17 @@ class Prover:
 
     def _along(self, commits: Sequence[str], others: frozenset[str]) -> Cause:
         """The commits at which the result changes, by bisection."""
+        labels: dict[int, str] = {}
 
         def label(count: int) -> str:
-            return self._bench.question.label(self._bench.facts(others.union(commits[:count])))
+            labels[count] = self._bench.question.label(self._bench.facts(others.union(commits[:count])))
+            return labels[count]
 
         points = change_points(len(commits), label)
+        # What was changed and changed back, before or after, is no part of it.
+        start = max(count for count, name in labels.items() if name == labels[0])
+        end = min(count for count, name in labels.items() if count > start and name == labels[len(commits)])
+        points = [point for point in points if start < point <= end]
         first, last = points[0], points[-1]
         self.narrowed = self.narrowed - set(commits[last:])
         if len(points) == 1:
@@ -168,13 +174,17 @@ class Prover:
         )
 
     def _confirmed(self, causes: list[Cause]) -> list[Cause]:
-        """The same, where all of them together still turn A into B; else what is known to."""
+        """The same, where all of them together still turn A into B and none can be left out; else what is known to."""
         taken = _union(each.taken for each in causes)
-        if len(causes) < 2 or self._bench.came(taken) == "B":
-            self.narrowed = taken
-            return causes
-        whole = self.narrowed
-        return [Cause(guilty=whole, taken=whole, given=whole)]
+        if len(causes) > 1 and self._bench.came(taken) != "B":
+            whole = self.narrowed
+            return [Cause(guilty=whole, taken=whole, given=whole)]
+        self.narrowed = taken
+        for left in list(causes):
+            rest = [each for each in causes if each is not left]
+            if rest and self._hold([_union(each.taken for each in rest)])[0]:
+                causes = rest
+        return causes
 
     def _restoring(self, causes: list[Cause]) -> list[Cause]:
         """The causes, and what else has to be swapped back until A is restored."""
