@@ -45,3 +45,51 @@ def test_data_in_git_belongs_to_the_code(recorded: Project) -> None:
 def test_a_commit_that_is_not_there(recorded: Project) -> None:
     failed = recorded.reproof("verify", "--code", "nowhere", expect=2)
     assert "cannot take the code of `nowhere`: the repository has no such commit" in failed.err
+
+
+def test_other_data(recorded: Project) -> None:
+    recorded.write("new/data.txt", "1\n2\n3.5\n")
+    verdict = recorded.verify("--data", "data.txt=new/data.txt", expect=0)
+    assert verdict["word"] == "same result"
+    assert verdict["replaced"][0].endswith("-> the same")
+    recorded.write("new/data.txt", "7\n8\n")
+    verdict = recorded.verify("--data", "data.txt=new/data.txt", expect=1)
+    assert verdict["word"] == "other result"
+    assert verdict["replaced"][0].startswith("data `data.txt` blake3:")
+    assert recorded.verify(expect=0)["word"] == "repeated"
+
+
+def test_other_data_for_what_git_does_not_track(plain: Project) -> None:
+    plain.write("train.py", PLAIN.replace("data.txt", "raw/rows.txt"))
+    plain.write(".gitignore", "model.json\nraw/\nother/\n")
+    plain.commit()
+    plain.write("raw/rows.txt", "1\n2\n")
+    plain.write("other/rows.txt", "5\n")
+    plain.reproof("run", "--env-manager", "local", "--no-log", "--", "python", "train.py", "0.2", expect=0)
+    assert plain.verify("--data", "other", expect=1)["word"] == "other result"
+    failed = plain.reproof("verify", "--data", "train.py", expect=2)
+    assert "none of the places that `--data` names has an input of the run" in failed.err
+    assert "`raw/rows.txt`" in failed.err
+    failed = plain.reproof("verify", "--data", "nowhere", expect=2)
+    assert "to take data from" in failed.err
+
+
+def test_other_packages(plain: Project, warm: None) -> None:
+    source = "import six, json\njson.dump(six.__version__[:2], open('model.json', 'w'))\n"
+    plain.write("train.py", source)
+    plain.write("requirements.txt", "six==1.16.0\n")
+    plain.write("newer.txt", "six==1.17.0\n")
+    plain.commit()
+    plain.env.pop("VIRTUAL_ENV", None)
+    plain.reproof("run", "--env-manager", "uv", "--no-log", "--", "python", "train.py", expect=0)
+    verdict = plain.verify("--env", "newer.txt", expect=0)
+    assert verdict["word"] == "same result"
+    assert verdict["replaced"][0] == "environment `requirements.txt` -> `newer.txt` (six 1.16.0 -> 1.17.0)"
+    failed = plain.reproof("verify", "--env", "nowhere.txt", expect=2)
+    assert "to take an environment from" in failed.err
+    assert plain.verify(expect=0)["word"] == "reproduced"
+
+
+def test_what_belongs_to_runs_without_a_record(recorded: Project) -> None:
+    failed = recorded.reproof("verify", "last", "-e", "train.py", expect=2)
+    assert "the record says what was run" in failed.err
