@@ -135,7 +135,7 @@ def _factors(factors: tuple[Factor, ...] | list[Factor], width: int) -> Iterator
 def _attempt(attempt: Attempt, width: int) -> Iterator[str]:
     again = " once more" if attempt.again else ""
     yield from wrapped(
-        f"{pad(_CAME[attempt.came], 10)}{plain(attempt.swapped)} swapped{again}: {plain(attempt.summary, 200)}",
+        f"{pad(_CAME[attempt.came], 11)}{plain(attempt.swapped)} swapped{again}: {plain(attempt.summary, 200)}",
         width,
         2,
     )
