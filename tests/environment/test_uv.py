@@ -80,6 +80,21 @@ def test_complaints_are_translated(words, message):
     assert dict(error.details)["uv"] == words
 
 
+def test_an_index_that_only_pip_knows_is_named(monkeypatch, tmp_path):
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / ".config/pip/pip.conf"
+    place.parent.mkdir(parents=True)
+    place.write_text("[global]\nindex-url = https://me:secret@pack.example/simple\n")
+    words = "alpha was not found in the package registry"
+    assert f"pip's own settings name an index (`{place}`)" in explain(failed(words), "install", "r.txt").hint
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://me:secret@pack.example/simple")
+    hint = explain(failed(words), "install", "r.txt").hint
+    assert "(PIP_EXTRA_INDEX_URL)" in hint
+    assert "secret" not in hint
+
+
 def test_complaints_lose_their_secrets():
     error = explain(failed("cannot fetch https://me:secret@example.org/x"), "install", "r.txt")
     assert "secret" not in str(error.details)

@@ -20,7 +20,6 @@ pytestmark = [
 #: Of the suite: what must hold everywhere.
 CORE = (
     "test_loop.py::test_a_fresh_seed_is_recorded_and_replayed",
-    "test_loop.py::test_changes_of_the_work_tree_are_part_of_the_record",
     "test_data.py::test_a_same_size_edit_with_its_time_put_back_is_seen",
 )
 NATIVE = """

@@ -295,7 +295,7 @@ def test_packages_that_are_gone_or_closed(published: tuple[Work, str], beta: Mac
     finally:
         (site.folder / "yanked").rename(wheel)
     assert "`spokes==1.0` is in none of the indexes: removed, yanked, or never there" in said
-    assert "`reproof export`" in said
+    assert "UV_EXTRA_INDEX_URL" in said.rpartition("\nhint: ")[2]
 
 
 def test_artifacts_that_are_gone(published: tuple[Work, str], beta: Machine, server: MLflowServer) -> None:

@@ -122,9 +122,7 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
         return EnvironmentBuildError(
             f"`{match['what']}` is in none of the indexes: removed, yanked, or never there",
             details=[("source", source), ("uv", _last_lines(words))],
-            hint=_ELSEWHERE
-            if what.startswith("install")
-            else "name an index that has it in UV_EXTRA_INDEX_URL",
+            hint=_way_to_a_package(what),
         )
     if match := _BUILD.search(words):
         return EnvironmentBuildError(
@@ -139,6 +137,30 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
             hint="run it once without `--offline`, or with UV_OFFLINE unset",
         )
     return EnvironmentBuildError(f"cannot {what}", details=[("source", source), ("uv", _last_lines(words))])
+
+
+def _way_to_a_package(what: str) -> str:
+    """Where a package that no index has may be had; uv does not read what pip was told."""
+    if (told := _index_of_pip()) is not None:
+        return f"pip's own settings name an index ({told}), which uv does not read: name it in UV_EXTRA_INDEX_URL"
+    return _ELSEWHERE if what.startswith("install") else "name an index that has it in UV_EXTRA_INDEX_URL"
+
+
+def _index_of_pip() -> str | None:
+    """What tells pip of an index other than the public one: a variable or a file, never the address itself."""
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        if os.environ.get(name):
+            return name
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    named = os.environ.get("PIP_CONFIG_FILE")
+    files = [*([Path(named)] if named else []), config / "pip/pip.conf", Path.home() / ".pip/pip.conf"]
+    for file in (*files, Path("/etc/pip.conf")):
+        try:
+            if "index-url" in file.read_text("utf-8", "replace"):
+                return f"`{file}`"
+        except OSError:
+            continue
+    return None
 
 
 def lacks_a_package(done: Completed) -> bool:
