@@ -152,3 +152,22 @@ def test_options_of_records_are_refused(local: Callable[..., Project]) -> None:
     assert "--entry-point" in failed.err
     failed = project.reproof("verify", made, "--code", "HEAD", "-e", "other.py", expect=2)
     assert "the commit has no script `other.py`" in failed.err
+
+
+@pytest.mark.needs("dvc")
+def test_data_of_dvc_comes_from_its_cache(local: Callable[..., Project]) -> None:
+    source = SCRIPT.replace("float(sys.argv[1])", "sum(map(float, open('data/rows.txt')))")
+    project = local({"train.py": source})
+    project.write("data/rows.txt", "1\n2\n")
+    project.shell("dvc init -q && dvc add -q data/rows.txt")
+    project.commit()
+    wanted = run(project, "python train.py")
+    (project.folder / "data/rows.txt").unlink()
+    verdict = project.verify(wanted, "--no-log", expect=0)
+    assert verdict["word"] == "reconstructed"
+    data = [each["note"] for each in verdict["conditions"] if each["name"] == "assumed data"]
+    assert data == ["1 of 1 restored by digest"]
+    project.shell("rm -rf .dvc/cache")
+    failed = project.reproof("verify", wanted, expect=2)
+    assert "the run reads `data/rows.txt`, and DVC names it, and has it nowhere" in failed.err
+    assert "--data data/rows.txt=PATH" in failed.err
