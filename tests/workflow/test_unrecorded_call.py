@@ -136,3 +136,20 @@ def test_entry_points_that_are_not_there(tree: Tree) -> None:
         find_call(run(".", source_type="PROJECT", project_entryPoint="fit"), top, None, ())
     with pytest.raises(UsageError, match="has no entry point `fit`"):
         find_call(run("."), top, "fit", ())
+
+
+def test_a_path_that_git_does_not_have(tree: Tree) -> None:
+    top = tree({"inner/MLproject": PROJECT})
+    wanted = run(
+        "file:///home/other/p#inner",
+        parameters={"conf": "/home/other/p/inner/data/rows.csv"},
+        source_type="PROJECT",
+        project_entryPoint="main",
+    )
+    assert find_call(wanted, top, None, ()).parameters["conf"] == str(top / "inner/data/rows.csv")
+    outside = run(
+        "file:///home/other/p#inner", parameters={"conf": "/mnt/rows.csv"}, project_entryPoint="main"
+    )
+    assert find_call(outside, top, None, ()).parameters["conf"] == "/mnt/rows.csv"
+    leading_out = run(".", parameters={"conf": "../../x.csv"}, project_entryPoint="main")
+    assert find_call(leading_out, top, None, ()).parameters["conf"] == "../../x.csv"

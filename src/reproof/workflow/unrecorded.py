@@ -116,10 +116,10 @@ def _refuse(options: VerifyOptions) -> None:
 def _found_out(access: Access, run: Run, options: VerifyOptions, scratch: Path, emit: Emit) -> Case:
     """Gather every ingredient; the first that is missing is named."""
     code = find_code(run, options.code, scratch, emit)
-    call = find_call(run, code.aside, options.entry_point, options.command)
     supplies = Supplies(options.data)
     stores = places_of(options.stores)
     data = tracked_data(code.aside, code.source, stores, emit, offline=options.offline)
+    call = find_call(run, code.aside, options.entry_point, options.command)
     hold_places(code.aside, _named_places(call, code.aside))
     prepared = prepare(_wishes(call, code.aside, options), emit)
     results = fetch_results(access, run, prepared.store, prepared.settings.max_kept_bytes, emit)

@@ -103,7 +103,7 @@ def _of_project(run: Run, point: EntryPoint, files: _Files, *, named: bool) -> C
     assumed = []
     for name, declared in point.parameters.items():
         if declared.type == "path" and name in values:
-            values[name], found = _mapped(values[name], files)
+            values[name], found = _mapped(values[name], files, _folder_then(run))
             assumed.append(
                 Condition(
                     "assumed parameter",
@@ -138,7 +138,13 @@ def _unquoted(value: str) -> str:
     return words[0] if len(words) == 1 and shlex.quote(words[0]) == value else value
 
 
-def _mapped(value: str, files: _Files) -> tuple[str, str]:
+def _folder_then(run: Run) -> str:
+    """Where the project was when `mlflow run` ran it; empty where that is an address."""
+    place, _, subdirectory = run.tags.get(_NAME, "").removeprefix("file://").partition("#")
+    return f"{place.rstrip('/')}/{subdirectory}".rstrip("/") if place.startswith("/") else ""
+
+
+def _mapped(value: str, files: _Files, then: str) -> tuple[str, str]:
     """A path of another machine as one of the clone, absolute, and as it is named there."""
     parts = PurePosixPath(value).parts
     for start in range(len(parts)):
@@ -147,7 +153,10 @@ def _mapped(value: str, files: _Files) -> tuple[str, str]:
             name = os.path.normpath(f"{base}/{rest}") if rest else ""
             if name and (name in files.names or (files.top / name).exists()):
                 return str(files.top / name), name
-    return value, value
+    if value.startswith("/") and not (then and value.startswith(f"{then}/")):
+        return value, value
+    name = os.path.normpath(f"{files.folder}/{value.removeprefix(f'{then}/')}")  # not in Git: data, perhaps
+    return (value, value) if name.startswith("..") else (str(files.top / name), name)
 
 
 def _no_entry_point(wanted: str, project: MLProject | None, *, named: bool) -> Exception:
@@ -164,7 +173,8 @@ def _no_entry_point(wanted: str, project: MLProject | None, *, named: bool) -> E
 
 def _of_script(run: Run, name: str, top: Path, names: list[str], *, named: bool) -> Call:
     script, folder = _locate(name, names)
-    source = (top / script).read_text("utf-8", "replace")
+    # A link may lead anywhere: nothing is read through it.
+    source = "" if (top / script).is_symlink() else (top / script).read_text("utf-8", "replace")
     options = read_options(source)
     words = _arguments(run, script, options)
     told = "`--entry-point`" if named else f"the run names `{name}`"

@@ -126,7 +126,6 @@ def tracked_data(aside: Path, top: Path, caches: tuple[str, ...], emit: Emit, *,
             caches=(Path(config.cache), *map(Path, caches)), remotes=config.remotes, offline=offline
         )
         try:
-            (aside / entry.path).parent.mkdir(parents=True, exist_ok=True)
             restored = restore(entry, aside, sources, emit)
         except (MaterialError, StoreError, ProjectError) as error:
             lost[entry.path] = error.message
@@ -187,11 +186,16 @@ def hold_places(aside: Path, names: Iterable[str]) -> None:
     exclude.parent.mkdir(exist_ok=True)
     for name in names:
         place = aside / name
-        if not place.exists():
+        if not place.exists() and _is_inside(place, aside):
             with exclude.open("a") as file:
                 file.write(f"/{name}\n")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.touch()
+
+
+def _is_inside(place: Path, top: Path) -> bool:
+    """Whether no link in a commit, which may be a stranger's, leads `place` out of its clone."""
+    return place.resolve().is_relative_to(top.resolve())
 
 
 def missing_names(said: str, opened: Iterable[str], top: Path, folder: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 
 import msgspec
 
@@ -149,6 +150,10 @@ class _Keeper:
                 self._unread(f"{MODELS}{folder}", error)
 
     def _keep(self, name: str, read: Callable[[], bytes | None]) -> None:
+        if ".." in PurePosixPath(name).parts or "\0" in name or "//" in name:
+            reason = "its name leads out of the artifacts"
+            self.omissions.append(Omission(subject=name, reason=reason, hides_results=True))
+            return
         if self._room <= 0:
             reason = "not fetched: `max-kept-bytes` are used up"
             self.omissions.append(Omission(subject=name, reason=reason, hides_results=True))
