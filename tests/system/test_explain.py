@@ -204,7 +204,7 @@ def test_the_same_set_up_twice_and_other_results(make_project: Make) -> None:
     )
     for _ in range(2):
         run(project, "--", "python", "train.py")
-    answer = project.reproof("explain", "last~1", "last", "--budget", "6", "--output-format", "json").json
+    answer = project.reproof("explain", "last~1", "last", "--budget", "2", "--output-format", "json").json
     assert "the set-ups of A and B do not differ" in " ".join([answer["reason"], *answer["evidence"]])
 
 

@@ -28,6 +28,7 @@ from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.explain.atoms import Atom, as_factors
 from reproof.workflow.explain.bench import Bench, Frame
 from reproof.workflow.explain.controls import Controls, control
+from reproof.workflow.explain.loan import Loan
 from reproof.workflow.explain.mixing import Mixer
 from reproof.workflow.explain.proof import Proof, Prover
 from reproof.workflow.explain.question import Question, choose_subjects, parse_share, worsening
@@ -113,7 +114,9 @@ def explain(one: str, two: str, options: ExplainOptions | None = None, emit: Emi
     scratch.mkdir(parents=True, mode=0o700)
     try:
         with ExitStack() as stack:
-            mixer = Mixer(pair.records, pair.place.store, pair.place.top, scratch)
+            loan = Loan(pair.place.own)
+            stack.callback(loan.end)
+            mixer = Mixer(pair.records, loan, pair.place.top, scratch)
             yardstick = Yardstick(
                 a=pair.a.record, b=pair.b.record, store=pair.place.own, policy=pair.settings.policy
             )
