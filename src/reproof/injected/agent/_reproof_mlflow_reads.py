@@ -355,6 +355,10 @@ def _root_of(repository):
     for start, root in _places.items():
         if address == start or address.startswith(start + "/"):
             return root, address[len(start) :].strip("/"), lambda: None
+    own = any(address == start or address.startswith(start + "/") for start in notes._locations)
+    if not own and ":/" in address and not address.startswith("file:"):
+        told = "fetched {}: of which run or model is not known, so it is not kept"
+        lines.failed("mlflow inputs", told.format(notes.without_secrets(address)))
     return None
 
 
