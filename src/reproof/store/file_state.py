@@ -39,17 +39,22 @@ def state_of_folder(folder: Path) -> bytes | None:
         pending = [os.fspath(folder)]
         while pending:
             place = pending.pop()
-            with os.scandir(place) as found:
-                listed = sorted(found, key=os.DirEntry.inode)
-            facts = [_FACTS(entry.stat(follow_symlinks=False)) for entry in listed]
+            # Opened, so that the kernel looks up names and not paths: there may be a hundred thousand.
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                with os.scandir(handle) as found:
+                    listed = sorted(found, key=os.DirEntry.inode)
+                    facts = [_FACTS(entry.stat(follow_symlinks=False)) for entry in listed]
+            finally:
+                os.close(handle)
             parts.append(_digest_of([place, *(entry.name for entry in listed)], facts))
             if {mode >> 12 for mode, *_ in facts} == {stat.S_IFREG >> 12}:
                 continue
-            for entry in listed:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.is_symlink():
-                    parts.append(_digest_of([_behind(entry.path)], []))
+            for entry, (mode, *_) in zip(listed, facts, strict=True):
+                if stat.S_ISDIR(mode):
+                    pending.append(f"{place}/{entry.name}")
+                elif stat.S_ISLNK(mode):
+                    parts.append(_digest_of([_behind(f"{place}/{entry.name}")], []))
     except OSError:
         return None
     return _digest_of([part.hex() for part in parts], [])
