@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -137,7 +138,7 @@ def exit_status_of(explanation: Explanation) -> int:
 
 
 def _explain(pair: _Pair, bench: Bench, options: ExplainOptions, frame: Frame, emit: Emit) -> Explanation:
-    asked = _question(pair, bench, options, frame)
+    asked = _question(pair, bench, options)
     if isinstance(asked, str):
         return _answer(pair, bench, Proof(reason=asked), comparable=False)
     question, aside = asked
@@ -211,7 +212,7 @@ def _by_itself(pair: _Pair, bench: Bench, options: ExplainOptions, reason: str, 
 
 
 def _question(
-    pair: _Pair, bench: Bench, options: ExplainOptions, frame: Frame
+    pair: _Pair, bench: Bench, options: ExplainOptions
 ) -> tuple[Question, tuple[tuple[str, str], ...]] | str:
     """What is to be explained, and what is left aside; or why there is nothing."""
     one, two = pair.records
@@ -221,11 +222,9 @@ def _question(
         return _metric_question(base, options, sides)
     if options.worse_than is not None:
         raise UsageError("`--worse-than` needs a metric", hint="pass `--metric NAME` besides")
-    scratch = frame.plan.rooms
-    assert scratch is not None
-    differences = rejected(
-        judge(*sides, pair.settings.policy, scratch / "compare").differences, pair.settings.policy
-    )
+    policy = pair.settings.policy
+    with tempfile.TemporaryDirectory(prefix="reproof-explain-") as folder:
+        differences = rejected(judge(*sides, policy, Path(folder)).differences, policy)
     known = decided(differences)
     if not known:
         return (
