@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,21 @@ def test_what_is_read_below_home_is_restored_at_its_place(plain: Project) -> Non
     notes = [each.get("note") or "" for each in verdict["conditions"] if each["name"] == "model cache"]
     assert "`HF_HUB_OFFLINE=1`" in notes[0]
     assert (home / ".netrc").exists()
+
+
+def test_a_cache_that_is_kept_may_go(plain: Project) -> None:
+    home = furnish(plain)
+    plain.write("train.py", READS)
+    plain.commit()
+    plain.reproof(*RUN, expect=0)
+    said = plain.reproof("keep", str(home / ".cache/huggingface"), expect=2).err
+    assert "it may hold credentials" in said
+    assert "`${HOME}/.cache/huggingface/token`" in said
+    plain.reproof("keep", str(home / ".cache/huggingface/hub"), expect=0)
+    plain.reproof("keep", str(home / "nltk_data"), expect=0)
+    shutil.rmtree(home / ".cache/huggingface")
+    shutil.rmtree(home / "nltk_data")
+    assert plain.verify(expect=0)["outcome"] == 0
 
 
 def test_a_cached_file_that_changed_since_is_named(plain: Project) -> None:

@@ -16,6 +16,7 @@ from reproof.base.digesting import digest_files
 from reproof.base.files import remove_tree, write_atomic
 from reproof.base.locations import own_folder
 from reproof.base.naming import Naming
+from reproof.capture.credentials import holds_credentials
 from reproof.errors import MaterialError, StoreError, UsageError
 from reproof.model.data import ObjectFault, StoreReport
 from reproof.model.digest import Digest
@@ -54,7 +55,7 @@ def keep(path: Path, emit: Emit = silent) -> Kept:
     """Put a file or folder into the store, so that a run that reads it can be re-created without it.
 
     Raises:
-        UsageError: It is not there, or lies neither below the repository nor below HOME.
+        UsageError: It is not there, lies neither below the repository nor below HOME, or may hold credentials.
         MaterialError: It cannot be read.
         StoreError: It cannot be kept.
     """
@@ -70,6 +71,7 @@ def keep(path: Path, emit: Emit = silent) -> Kept:
         )
     if place == top or own_folder(top) in (place, *place.parents):
         raise UsageError(f"cannot keep `{path}`: it is what everything is kept in")
+    _require_no_credentials(path, place, name)
     store = DirectoryStore(own_folder(top))
     emit(Event(kind="start", subject="keep", message=f"keeping `{path}`"))
     if place.is_dir():
@@ -86,6 +88,22 @@ def keep(path: Path, emit: Emit = silent) -> Kept:
         raise StoreError(f"cannot keep `{path}`: {error.strerror}") from error
     emit(Event(kind="finish", subject="keep"))
     return kept
+
+
+def _require_no_credentials(path: Path, place: Path, name: str) -> None:
+    """Refuse what would carry a token of the user's into the store, and so to whoever gets a record."""
+    inner = (
+        f"{name}/{os.path.relpath(os.path.join(folder, each), place)}"  # noqa: PTH118
+        for folder, _, files in os.walk(place)
+        for each in files
+    )
+    found = next((each for each in (name, *inner) if holds_credentials(each)), None)
+    if found is not None:
+        raise UsageError(
+            f"cannot keep `{path}`: it may hold credentials",
+            details=[("found", f"`{found}`")],
+            hint="keep the folders that hold the models or data alone",
+        )
 
 
 def check_store(directory: Path, emit: Emit = silent) -> StoreReport:
