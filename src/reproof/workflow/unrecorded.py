@@ -16,7 +16,8 @@ import msgspec
 
 from reproof.base import git
 from reproof.base.locations import data_directory, own_folder
-from reproof.errors import EnvironmentBuildError, UsageError
+from reproof.environment.python import find_python
+from reproof.errors import EnvironmentBuildError, MissingError, ProjectError, UsageError
 from reproof.model.codec import encode, record_id
 from reproof.model.event import Emit, Event
 from reproof.model.record import Byproducts, HardwareSection, Record
@@ -49,6 +50,8 @@ from reproof.workflow.unrecorded_results import Results, fetch_results, iso
 from reproof.workflow.verdict_log import send_verdict
 from reproof.workflow.verdicts import make_policy
 from reproof.workflow.verify_options import VerifyOptions
+
+_OTHER_PACKAGES = "pass `--env PATH`, PATH being a lock or requirements file"
 
 #: Conditions that compare with the machine and environment of the recorded run, of which nothing is known.
 _OF_THE_RECORD = ("host", "CPU type", "GPUs", "materials", "seed")
@@ -173,31 +176,35 @@ def _environment(  # noqa: PLR0913, PLR0917  # everything that may say something
         wanted, said = dated(packages_of(Path(options.env).absolute(), emit), as_of)
         lines = [Condition("assumed environment", f"that of `{options.env}`", "`--env`"), *said]
     else:
-        wanted, said = wanted_packages(prepared.folder, project, settings, as_of, emit)
+        try:
+            wanted, said = wanted_packages(prepared.folder, project, settings, as_of, emit)
+        except ProjectError as error:
+            hint = error.hint or _OTHER_PACKAGES
+            raise MissingError("environment", error.message, details=error.details, hint=hint) from error
         lines = list(said)
-    source = wanted.source
-    if source is not None:
-        named = python_of(results.products, prepared.store)
-        if wanted.python is None and named is not None:
-            wanted = msgspec.structs.replace(wanted, python=named[0])
-            lines.append(Condition("assumed Python", named[0], f"`{named[1]}` of the run names it"))
-        elif wanted.python is None:
-            lines.append(Condition("assumed Python", "the one that runs reproof", "nothing names another"))
-        else:
-            lines.append(Condition("assumed Python", wanted.python, "the commit asks for it"))
-        closed = msgspec.structs.replace(source, wheels_only=trust == "none")
-        wanted = msgspec.structs.replace(wanted, source=closed)
+    if wanted.source is not None:
+        source = msgspec.structs.replace(wanted.source, wheels_only=trust == "none")
+        python, line = _python_for(wanted.python, python_of(results.products, prepared.store))
+        wanted = msgspec.structs.replace(wanted, source=source, python=python)
+        lines.append(line)
     emit(Event(kind="start", subject="environment", message="making the environment of the commit"))
-    try:
-        made = provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
-    except EnvironmentBuildError:
-        series = ".".join((wanted.python or "").split(".")[:2])
-        if not any(line.name == "assumed Python" and line.note and "names it" in line.note for line in lines):
-            raise
-        wanted = msgspec.structs.replace(wanted, python=f"{series}.*")
-        made = provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
+    made = provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
     emit(Event(kind="finish", subject="environment"))
     return made, lines
+
+
+def _python_for(asked: str | None, named: tuple[str, str] | None) -> tuple[str | None, Condition]:
+    """Which Python to ask for: the commit's, else that of a logged model or another patch release of it."""
+    if asked is not None:
+        return asked, Condition("assumed Python", asked, "the commit asks for it")
+    if named is None:
+        return None, Condition("assumed Python", "the one that runs reproof", "nothing names another")
+    version, file = named
+    try:
+        find_python(version)
+    except EnvironmentBuildError:
+        version = ".".join(version.split(".")[:2]) + ".*"
+    return version, Condition("assumed Python", version, f"`{file}` of the run names {named[0]}")
 
 
 def _reconstruction(case: Case, error: UnrecordedError) -> Found:
