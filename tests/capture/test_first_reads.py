@@ -23,11 +23,11 @@ def b3(text: str) -> str:
 
 def until(there: Callable[[], object]) -> None:
     """Wait for what another thread is about to do."""
-    for _ in range(500):
+    for _ in range(2000):
         if there():
             return
         time.sleep(0.01)
-    pytest.fail("it did not happen within five seconds")
+    pytest.fail("it did not happen within twenty seconds")
 
 
 def settled(path: Path, text: str) -> Path:

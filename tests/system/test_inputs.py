@@ -183,7 +183,7 @@ def test_an_input_that_somebody_changes_while_the_run_goes_on(
         plain,
         "import os, subprocess, time\n"
         + READERS[reader].format(name=name)
-        + "\ntime.sleep(1)\nopen('read', 'w').close()\n"
+        + "\ntime.sleep(2.5)\nopen('read', 'w').close()\n"
         "while not os.path.exists('changed'): time.sleep(0.01)\n",
     )
     path.write_text("1\n")
@@ -209,7 +209,7 @@ def test_an_input_that_somebody_changes_while_the_run_goes_on(
 
 def test_an_input_of_no_version_that_the_run_overwrites_is_an_omission(plain: Project) -> None:
     code = OVERWRITES.replace("data.txt", "own.txt").replace(
-        "\nopen(", "\nimport time; time.sleep(1)\nopen(", 1
+        "\nopen(", "\nimport time; time.sleep(2.5)\nopen(", 1
     )
     loose(plain, code)
     said = plain.reproof(*RUN, "--", "python", "train.py", expect=0).err
