@@ -190,10 +190,11 @@ class Chain:
         for maker in makers & self._records.keys():
             recorded = self._records[maker].record
             put_outs(self._room.top, _outs(recorded), recorded.products, self._expected.store)
-        record, judgement, _ = self._once(found, Shelf())
+        shelf = self._shelves.recorded
+        record, judgement, _ = self._once(found, shelf)
         stability: Stability = "not tried"
         if decided(rejected(judgement.differences, self._policy)):
-            stability = self._again(found, record, Shelf())
+            stability = self._again(found, record, shelf)
         for maker in (*(makers & self._made.keys()), link.address):
             self._restore_made(maker)
         return judgement, stability

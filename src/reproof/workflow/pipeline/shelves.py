@@ -34,7 +34,9 @@ class Shelves:
         self._new = room.folder / "mlflow" / "new"
         self._makers = makers(records)
         self._made: frozenset[str] = frozenset()
-        self._carries = any(
+        #: Nobody recorded what the stages have to do with MLflow: of a claim, and where they use none.
+        self._untold = all(found.record.tracked is None for found in records.values())
+        self._carries = self._untold or any(
             not self._makers.keys().isdisjoint(roots_read(found.record)) for found in records.values()
         )
 
@@ -44,6 +46,11 @@ class Shelves:
         if not self._carries:
             return Shelf()
         return Shelf(carried=self._kept if self._kept.exists() else None, made=self._made)
+
+    @property
+    def recorded(self) -> Shelf:
+        """What a stage on the recorded inputs starts from; of a claim there is nothing but what was re-made."""
+        return self.current if self._untold else Shelf()
 
     def set_aside(self) -> None:
         """Keep the store that a re-run has just left, until :meth:`pass_on`."""
