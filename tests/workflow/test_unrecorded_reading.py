@@ -114,3 +114,15 @@ def test_a_re_run_that_fails_decides_nothing() -> None:
     told = certain.settle(Judgement(differences=(status, gone)))
     assert told.outcome is Outcome.UNKNOWN
     assert told.differences[0].children[0].kind == "log"
+
+
+def test_nothing_is_different_from_one_of_several_equal_runs() -> None:
+    reading = Reading(results(), RUN, given=frozenset(), certain=True)
+    evidence: Any = SimpleNamespace(logged=SimpleNamespace(ids=("a", "b"), models={}, makers={}))
+    reading.measure(record(runs=(LoggedRun(), LoggedRun())), evidence)
+    metric = difference("metric:m", Outcome.DIFFERENT, "metric")
+    assert reading.settle(Judgement(differences=(metric,))).outcome is Outcome.UNKNOWN
+    reading = Reading(results(), RUN, given=frozenset(), certain=True)
+    reading.measure(record(runs=(LoggedRun(), LoggedRun(name="mine"))), evidence)
+    assert reading.settle(Judgement(differences=(metric,))).outcome is Outcome.DIFFERENT
+    assert reading.notes["runs"].startswith("run 2 of the 2")

@@ -44,6 +44,7 @@ class Reading:
         self._certain = certain
         self._name = run.name
         self._finished = run.status == "FINISHED"
+        self._ambiguous = False
         self.notes: dict[str, str] = {}
 
     def measure(self, record: Record, evidence: Evidence) -> Record:
@@ -86,6 +87,9 @@ class Reading:
         ended = any(each.kind == "status" and each.outcome is Outcome.DIFFERENT for each in kept)
         if ended and self._finished:
             kept = [_in_doubt(each, "the re-run failed: nothing can be said") for each in kept]
+        if self._ambiguous:
+            why = "but which of its runs stands for this one is not known"
+            kept = [_in_doubt(each, why) for each in kept]
         others = [
             each
             for each in kept
@@ -127,7 +131,9 @@ class Reading:
             >= {key: value for key, value in wanted.items() if key not in self._given}.items()
         ]
         named = [number for number in tops if record.runs[number].name == self._name]
-        return (named or same or tops)[0] if len(named) == 1 or len(same) >= 1 else tops[0]
+        fitting = named if len(named) == 1 else [number for number in same if number in named] or same
+        self._ambiguous = len(fitting) != 1
+        return (fitting or tops)[0]
 
     def _shortened(self, parameters: Iterable[Parameter]) -> Iterator[Parameter]:
         stored = {(each.run, each.key): each.value for each in self._expected.parameters}
