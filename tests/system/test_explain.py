@@ -36,6 +36,8 @@ FILES = {
 
 Make = Callable[..., Project]
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 def run(project: Project, *words: str, seed: str = "1", expect: int = 0, **env: str) -> str:
     """Record a run; its id."""
@@ -250,7 +252,6 @@ def wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(target.read_bytes()).hexdigest()}\n"
 
 
-@pytest.mark.usefixtures("warm")
 def test_a_package_and_what_it_needs(make_project: Make, tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     folder.mkdir()
