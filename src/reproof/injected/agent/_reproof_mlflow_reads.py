@@ -155,12 +155,8 @@ def _found_versions(given, versions):
 def _got_registered(given, model, searched=False):
     client = given["self"]
     for alias, version in (getattr(model, "aliases", None) or {}).items():
-        _tell_version(
-            client,
-            client.get_model_version(model.name, str(version)),
-            aliases=[str(alias)],
-            searched=searched,
-        )
+        found = client.get_model_version(model.name, str(version))
+        _tell_version(client, found, aliases=[str(alias)], searched=searched)
     for each in getattr(model, "latest_versions", None) or ():
         _tell_version(client, each, searched=searched)
 
