@@ -35,6 +35,7 @@ MAX_BYTES = 1 << 30
 
 _CHUNK = 1 << 20
 _PAUSE = 0.1  # seconds between looks at what processes tell
+_SETTLE = 0.002  # seconds for the kernel to set the times of a file that is being cut short
 _HELD = 32  # files that wait to be closed by the watch
 _COARSE = 5  # CLOCK_REALTIME_COARSE of Linux: the clock that times of files are taken from
 
@@ -211,12 +212,15 @@ class FirstReads:
         before = os.fstat(handle)
         if not stat.S_ISREG(before.st_mode) or before.st_ctime_ns >= since or before.st_size > self._left:
             return None
+        if not before.st_size:  # maybe just emptied by who opened it: the kernel sets times after the size
+            return None
         self._left -= before.st_size
         digester = new_digester("blake3")
         while chunk := os.read(handle, _CHUNK):
             digester.update(chunk)
             if self._stopped.is_set():  # the run is over: what follows reads it anyway
                 return None
+        time.sleep(_SETTLE)
         after = os.fstat(handle)
         if _state(before) != _state(after):
             return None
