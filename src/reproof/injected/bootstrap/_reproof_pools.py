@@ -32,7 +32,9 @@ def of_torch(path, torch):
     show = getattr(torch._C, "_show_config", None)
     said = show() if show is not None else ""
     blas = said.partition("BLAS_INFO=")[2].partition(",")[0].strip()
-    version = said.partition("Math Kernel Library Version ")[2].partition("-Product")[0] if blas == "mkl" else ""
+    version = (
+        said.partition("Math Kernel Library Version ")[2].partition("-Product")[0] if blas == "mkl" else ""
+    )
     found = {
         "path": path,
         "kind": {"mkl": "MKL", "open": "OpenBLAS", "flexi": "FlexiBLAS"}.get(blas, blas),
