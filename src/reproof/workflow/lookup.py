@@ -129,3 +129,9 @@ def _row(records: RecordStore, summary: Summary) -> ListedRun:
         verdict=last.word if last else None,
         verified=last.created if last else None,
     )
+
+
+def is_served(found: Found, place: Place) -> bool:
+    """Whether the run was logged to a tracking server: it names runs itself, a local store has the process draw."""
+    facts = RecordStore(place.own).read_tracking(found.id) or {}
+    return str(facts.get("uri", "")).startswith(("http://", "https://"))

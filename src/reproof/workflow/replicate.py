@@ -32,7 +32,7 @@ from reproof.store.replications import ReplicationStore
 from reproof.workflow.consistency import contrast_arms, decide, describe_arm, judged_metrics
 from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
-from reproof.workflow.lookup import Place, find_record, place_of
+from reproof.workflow.lookup import Place, find_record, is_served, place_of
 from reproof.workflow.many import Batch, Hands, carry_out
 from reproof.workflow.replication_log import ReplicationLog
 from reproof.workflow.replication_notes import conditions_of, notes_of
@@ -103,6 +103,7 @@ class _Side(msgspec.Struct, frozen=True, kw_only=True):
             cached=True,
             # Workers elsewhere have places of their own.
             rooms=rooms if options.hands.cluster is None else None,
+            served=is_served(self.found, self.place),
         )
 
 

@@ -22,7 +22,7 @@ from reproof.workflow.budget import Budget
 from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lanes import Lane, in_lanes
-from reproof.workflow.lookup import find_record, place_of
+from reproof.workflow.lookup import find_record, is_served, place_of
 from reproof.workflow.many import Hands
 from reproof.workflow.room import Plan
 from reproof.workflow.run import now
@@ -140,6 +140,7 @@ def plan_for(found: Found, options: StressOptions, rooms: Path | None) -> Plan:
         trust="own" if is_own(found.id) else "given" if options.trust else "none",
         cached=True,
         rooms=rooms,
+        served=is_served(found, place),
     )
 
 

@@ -16,7 +16,7 @@ from reproof.project.settings import Settings, read_settings
 from reproof.store.records import Found, RecordStore
 from reproof.workflow.concealed import require_nothing_concealed
 from reproof.workflow.fetch import fetch_content, places_of
-from reproof.workflow.lookup import Place, place_of
+from reproof.workflow.lookup import Place, is_served, place_of
 from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
 from reproof.workflow.remote_runs import UnrecordedError, find_anywhere
 from reproof.workflow.replaced import with_other_code, with_other_data, with_other_environment
@@ -159,12 +159,6 @@ def _require_finished(found: Found) -> None:
         )
 
 
-def _is_served(found: Found, place: Place) -> bool:
-    """Whether the run was logged to a tracking server."""
-    facts = RecordStore(place.own).read_tracking(found.id) or {}
-    return str(facts.get("uri", "")).startswith(("http://", "https://"))
-
-
 def _plan(found: Found, place: Place, settings: Settings, options: VerifyOptions) -> Plan:
     return Plan(
         record=found.record,
@@ -178,7 +172,7 @@ def _plan(found: Found, place: Place, settings: Settings, options: VerifyOptions
         trust=_trust(found, options),
         allow_python=options.allow_python,
         wheels=options.wheels,
-        served=_is_served(found, place),
+        served=is_served(found, place),
     )
 
 

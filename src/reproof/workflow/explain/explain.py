@@ -37,7 +37,7 @@ from reproof.workflow.explain.trials import Yardstick
 from reproof.workflow.explain.values import values_of
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.judge import Side, judge, last_lines
-from reproof.workflow.lookup import Place, find_record, place_of
+from reproof.workflow.lookup import Place, find_record, is_served, place_of
 from reproof.workflow.many import Hands
 from reproof.workflow.pins import explain_alone
 from reproof.workflow.room import Plan
@@ -323,6 +323,7 @@ def _plan(pair: _Pair, options: ExplainOptions, scratch: Path) -> Plan:
         trust="own" if own else "given" if options.trust else "none",
         cached=True,
         rooms=scratch if options.hands.cluster is None else None,
+        served=all(is_served(each, place_of(each)) for each in (pair.a, pair.b)),
     )
 
 
