@@ -26,9 +26,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from building import BACKENDS, write_project
 from reproof.build import FACTORS, control, name_cause, varied
 from reproof.model.event import silent
-from reproof.workflow.build import BuildOptions, build_with_tools, prepare_build, tools_of_project, workshop
-from reproof.workflow.build_once import delta
-from reproof.workflow.build_search import build_all
+from reproof.workflow.build.build import (
+    BuildOptions,
+    build_with_tools,
+    prepare_build,
+    tools_of_project,
+    workshop,
+)
+from reproof.workflow.build.once import delta
+from reproof.workflow.build.search import build_all
 
 
 def main() -> None:

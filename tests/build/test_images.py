@@ -13,8 +13,8 @@ import pytest
 from building import commit
 from reproof.build.images import BuildKit, ImageRequest, choose_engine, read_layout
 from reproof.errors import ExecutionError, ProjectError
-from reproof.workflow.build import BuildOptions
-from reproof.workflow.build_image import ImageOptions, build_image, check_image
+from reproof.workflow.build.build import BuildOptions
+from reproof.workflow.build.image import ImageOptions, build_image, check_image
 
 #: A program without libraries that writes the time into the files that it is told.
 STAMP = """

@@ -20,8 +20,8 @@ from projects import Result
 from reproof.build.conditions import FACTORS, faketime
 from reproof.errors import EnvironmentBuildError, ProjectError, UsageError
 from reproof.model.build import BuildReport
-from reproof.workflow.build import BuildOptions, build
-from reproof.workflow.build_check import against, check, read_info
+from reproof.workflow.build.build import BuildOptions, build
+from reproof.workflow.build.check import against, check, read_info
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.needs("bwrap"), pytest.mark.xdist_group("build")]
 

@@ -18,8 +18,8 @@ from images import base_archive
 from reproof.base.files import locked
 from reproof.environment.uv import cache_folder
 from reproof.examples.bikes import write_project
-from reproof.workflow.build import BuildOptions
-from reproof.workflow.build_image import ImageOptions, build_image
+from reproof.workflow.build.build import BuildOptions
+from reproof.workflow.build.image import ImageOptions, build_image
 
 pytestmark = [
     pytest.mark.slow,

@@ -79,8 +79,8 @@ def command(
 
 
 def _work(project: Path, options: dict[str, Any], emit: Emit) -> BuildReport:
-    from reproof.workflow.build import BuildOptions, build
-    from reproof.workflow.build_check import against, check
+    from reproof.workflow.build.build import BuildOptions, build
+    from reproof.workflow.build.check import against, check
 
     document, other, wants_image = options.pop("document"), options.pop("other"), options.pop("image")
     image = {name: options.pop(name) for name in ("engine", "file", "base", "bytecode", "volumes", "tag")}
@@ -88,7 +88,7 @@ def _work(project: Path, options: dict[str, Any], emit: Emit) -> BuildReport:
         folder=project, outputs=options.pop("out_dir"), network=options.pop("allow_network"), **options
     )
     if wants_image:
-        from reproof.workflow.build_image import ImageOptions, build_image, check_image
+        from reproof.workflow.build.image import ImageOptions, build_image, check_image
 
         wanted = ImageOptions(build=chosen, **image)
         return build_image(wanted, emit) if document is None else check_image(document, wanted, emit)

@@ -24,7 +24,7 @@ from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
 from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import is_own
-from reproof.workflow.unrecorded import verify_unrecorded
+from reproof.workflow.unrecorded.verify import verify_unrecorded
 from reproof.workflow.verdict_log import log_verdict
 from reproof.workflow.verdicts import exit_status_of, make_policy
 from reproof.workflow.verify_options import VerifyOptions

@@ -34,7 +34,7 @@ from reproof.tracking.values import Access
 from reproof.workflow.cached import mlflow_interpreters
 from reproof.workflow.many import Batch, Hands, carry_out
 from reproof.workflow.run import now
-from reproof.workflow.unrecorded_results import iso
+from reproof.workflow.unrecorded.results import iso
 from reproof.workflow.verify import verify
 from reproof.workflow.verify_options import VerifyOptions
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from reproof.build.causes import cause, kind_of
 from reproof.build.members import Listing, Trait, differing, list_members
 from reproof.model.build import Cause
-from reproof.workflow.build_once import Built, Site
-from reproof.workflow.build_source import Source
+from reproof.workflow.build.once import Built, Site
+from reproof.workflow.build.source import Source
 
 
 def faults(source: Source, site: Site, built: Built) -> list[Cause]:

@@ -28,7 +28,7 @@ from reproof.errors import ProjectError
 from reproof.model.build import BuildInfo, BuildReport, BuildTools, Cause, Grade, NotExercised, Output
 from reproof.model.difference import Difference, Outcome, combine
 from reproof.model.event import Emit, Event, silent
-from reproof.workflow.build import (
+from reproof.workflow.build.build import (
     BuildOptions,
     build_with_tools,
     encode_info,
@@ -36,9 +36,9 @@ from reproof.workflow.build import (
     tools_of_project,
     workshop,
 )
-from reproof.workflow.build_check import read_info
-from reproof.workflow.build_environment import choose_python
-from reproof.workflow.build_source import Source, SourceRequest, clone_source
+from reproof.workflow.build.check import read_info
+from reproof.workflow.build.environment import choose_python
+from reproof.workflow.build.source import Source, SourceRequest, clone_source
 
 _FROM = re.compile(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(?P<name>\S+)(?:\s+AS\s+(?P<stage>\S+))?")
 _EXERCISED = ("path", "modification times", "time zone", "locale", "umask")

@@ -10,7 +10,7 @@ import pytest
 
 from reproof.errors import MissingError, UsageError
 from reproof.tracking.values import Run
-from reproof.workflow.unrecorded_call import find_call
+from reproof.workflow.unrecorded.call import find_call
 
 Tree = Callable[[dict[str, str]], Path]
 

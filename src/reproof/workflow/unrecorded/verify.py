@@ -35,18 +35,18 @@ from reproof.workflow.remote_runs import UnrecordedError
 from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
 from reproof.workflow.supplies import Supplies
-from reproof.workflow.unrecorded_call import Call, find_call
-from reproof.workflow.unrecorded_case import Case, first_that_runs
-from reproof.workflow.unrecorded_code import find_code
-from reproof.workflow.unrecorded_inputs import (
+from reproof.workflow.unrecorded.call import Call, find_call
+from reproof.workflow.unrecorded.case import Case, first_that_runs
+from reproof.workflow.unrecorded.code import find_code
+from reproof.workflow.unrecorded.inputs import (
     dated,
     hold_places,
     python_of,
     tracked_data,
     wanted_packages,
 )
-from reproof.workflow.unrecorded_reading import Reading
-from reproof.workflow.unrecorded_results import Results, fetch_results, iso
+from reproof.workflow.unrecorded.reading import Reading
+from reproof.workflow.unrecorded.results import Results, fetch_results, iso
 from reproof.workflow.verdict_log import send_verdict
 from reproof.workflow.verdicts import make_policy
 from reproof.workflow.verify_options import VerifyOptions

@@ -19,7 +19,7 @@ from reproof.tracking.history import canonical
 from reproof.tracking.values import Run
 from reproof.workflow.judge import Judgement
 from reproof.workflow.observe import Evidence
-from reproof.workflow.unrecorded_results import ARTIFACTS, MODELS, Results
+from reproof.workflow.unrecorded.results import ARTIFACTS, MODELS, Results
 
 #: Lengths that MLflow cuts parameters to, by version (mlflow/utils/validation.py).
 _CUTS = (250, 500, 6000, 8000)

@@ -10,8 +10,8 @@ from reproof.model.difference import Difference, Outcome
 from reproof.model.record import CodeSection, LoggedRun, Metric, Parameter, ProjectSection, Record, Tool
 from reproof.tracking.values import Run
 from reproof.workflow.judge import Judgement
-from reproof.workflow.unrecorded_reading import Reading
-from reproof.workflow.unrecorded_results import Results
+from reproof.workflow.unrecorded.reading import Reading
+from reproof.workflow.unrecorded.results import Results
 
 RUN = Run(run_id="r", name="mine", status="FINISHED")
 

@@ -12,7 +12,7 @@ from reproof.store.directory import DirectoryStore
 from reproof.tracking.address import parse
 from reproof.tracking.lookup import find_run
 from reproof.tracking.values import Access, Run
-from reproof.workflow.unrecorded_results import Results, fetch_results
+from reproof.workflow.unrecorded.results import Results, fetch_results
 
 ID, CHILD = "a" * 32, "b" * 32
 

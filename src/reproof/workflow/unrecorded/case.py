@@ -18,10 +18,10 @@ from reproof.workflow.provision import Provision
 from reproof.workflow.rerunning import Aim, Rerun, rerun_once
 from reproof.workflow.room import Room, Trust
 from reproof.workflow.supplies import Supplies
-from reproof.workflow.unrecorded_call import Call
-from reproof.workflow.unrecorded_code import Code
-from reproof.workflow.unrecorded_inputs import Data, missing_names, put_in
-from reproof.workflow.unrecorded_results import Results
+from reproof.workflow.unrecorded.call import Call
+from reproof.workflow.unrecorded.code import Code
+from reproof.workflow.unrecorded.inputs import Data, missing_names, put_in
+from reproof.workflow.unrecorded.results import Results
 from reproof.workflow.verify_options import VerifyOptions
 
 _TRIES = 20  # re-runs, each of which misses another input that ``--data`` then supplies

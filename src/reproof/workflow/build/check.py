@@ -16,7 +16,7 @@ from reproof.errors import EnvironmentBuildError, ProjectError, UsageError
 from reproof.model.build import SCHEMA, BuildInfo, BuildReport, Grade, Output
 from reproof.model.difference import Difference, Outcome, combine
 from reproof.model.event import Emit, silent
-from reproof.workflow.build import (
+from reproof.workflow.build.build import (
     BuildOptions,
     Prepared,
     build_with_tools,
@@ -25,9 +25,9 @@ from reproof.workflow.build import (
     tools_of_project,
     workshop,
 )
-from reproof.workflow.build_environment import BuildLock, Tools, ToolsRequest, install_tools
-from reproof.workflow.build_faults import explain_other
-from reproof.workflow.build_once import Built
+from reproof.workflow.build.environment import BuildLock, Tools, ToolsRequest, install_tools
+from reproof.workflow.build.faults import explain_other
+from reproof.workflow.build.once import Built
 
 
 def check(document: Path, options: BuildOptions, emit: Emit = silent) -> BuildReport:

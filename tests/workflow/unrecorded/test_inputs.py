@@ -13,7 +13,7 @@ from reproof.project.settings import EnvironmentSettings
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.packages import packages_of
 from reproof.workflow.supplies import Supplies
-from reproof.workflow.unrecorded_inputs import (
+from reproof.workflow.unrecorded.inputs import (
     hold_places,
     missing_names,
     put_in,

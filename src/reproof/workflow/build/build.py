@@ -25,11 +25,11 @@ from reproof.execute import bubblewrap
 from reproof.model.build import BuildInfo, BuildReport, BuildTools, Cause, Grade, NotExercised, Output
 from reproof.model.difference import Difference, combine
 from reproof.model.event import Emit, Event, silent
-from reproof.workflow.build_environment import Tools, ToolsRequest, make_tools
-from reproof.workflow.build_faults import faults
-from reproof.workflow.build_once import THROUGH, Built, Site, delta, failure
-from reproof.workflow.build_search import Found, build_all, search
-from reproof.workflow.build_source import Source, SourceRequest, clone_source
+from reproof.workflow.build.environment import Tools, ToolsRequest, make_tools
+from reproof.workflow.build.faults import faults
+from reproof.workflow.build.once import THROUGH, Built, Site, delta, failure
+from reproof.workflow.build.search import Found, build_all, search
+from reproof.workflow.build.source import Source, SourceRequest, clone_source
 
 _LOCK_FILE = "constraints.txt"
 _ROUNDS = 3  # a backend that asks for more each time is not asked for ever

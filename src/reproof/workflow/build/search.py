@@ -15,7 +15,7 @@ from reproof.build.conditions import AMBIENT, HELD, LIKELY, Conditions, faketime
 from reproof.build.members import Trait
 from reproof.model.build import Cause, Grade
 from reproof.model.event import Emit, Event
-from reproof.workflow.build_once import Built, Delta, Site, build_once, delta, discard
+from reproof.workflow.build.once import Built, Delta, Site, build_once, delta, discard
 
 _WORKERS = 2
 _TICK = 2.1  # seconds: more than the resolution of the times in zip files

@@ -22,7 +22,7 @@ from reproof.build.trees import copy_tree, settle
 from reproof.errors import ExecutionError, ProjectError
 from reproof.execute.bubblewrap import arguments, visible
 from reproof.execute.protocol import Confinement
-from reproof.workflow.build_environment import Tools
+from reproof.workflow.build.environment import Tools
 
 _HOOKS = Path(injected.__file__).parent / "build" / "reproof_hooks.py"
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")

@@ -1,0 +1,1 @@
+"""`reproof build`: packages and images under control, proven by a second build with everything varied."""
