@@ -297,7 +297,7 @@ def test_data_that_only_the_store_has(make_project: Make) -> None:
         "json",
     ]
     cause = only_cause(project.reproof("explain", "last~1", "last", *words, expect=0).json)
-    assert (cause["kind"], cause["where"]) == ("data", "kept.csv:201")
+    assert (cause["kind"], cause["where"]) == ("data", "kept.csv:201-202")  # a block of two rows
 
 
 def test_data_that_is_gone(make_project: Make) -> None:

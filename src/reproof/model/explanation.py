@@ -45,7 +45,7 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from"
         name: Its name: of a package, a parameter, a file, a variable.
         before: In A; None where A does not have it.
         after: In B.
-        where: ``file:line``, where there is such a place.
+        where: ``file:line``, or ``file:first-last`` for rows of data, where there is such a place.
         parts: Parts that can be swapped one by one: hunks of a file, blocks of a table.
         obstacle: Why it cannot be swapped here; None where it can.
     """

@@ -18,6 +18,8 @@ from reproof.workflow.explain.blocks import (
     line_blocks,
     mix_lines,
     mix_tables,
+    place,
+    show,
     table_blocks,
 )
 
@@ -91,3 +93,21 @@ def test_blocks_of_a_table() -> None:
 @pytest.mark.parametrize("other", [b"no table", _parquet([1.0]), b""])
 def test_tables_that_do_not_face_each_other_are_not_divided(other: bytes) -> None:
     assert table_blocks(_parquet([1.0, 2.0]), other) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "where", "said"),
+    [
+        (1, 2, "d.csv:2", "b"),
+        (0, 2, "d.csv:1-2", "lines 1-2"),
+        (5, 6, "d.csv:6", "line 6"),
+        (1, 1, "d.csv:2", "nothing"),
+    ],
+)
+def test_lines_for_people(start: int, end: int, where: str, said: str) -> None:
+    assert place("d.csv", start, end) == where
+    assert show(start, end, [b"a", b" b "]) == said
+
+
+def test_rows_of_a_table_for_people() -> None:
+    assert (show(4, 5, None), show(4, 9, None)) == ("row 5", "rows 5-9")

@@ -9,20 +9,72 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reproof.workflow.explain.search import change_points, first_boundary, smallest
+from reproof.workflow.explain.search import Order, change_points, first_boundary, smallest
 
 
 class Counted:
-    """A test that counts how often it was asked about something new."""
+    """A test that counts how often it was asked about something new, apart from nothing and everything."""
 
-    def __init__(self, needed: set[int]) -> None:
+    def __init__(self, needed: set[int], count: int = 0) -> None:
         self.needed = needed
+        self.every = frozenset(range(count))
         self.known: dict[frozenset[int], bool] = {}
 
     def __call__(self, tries: Sequence[Sequence[int]]) -> list[bool]:
         for each in tries:
-            self.known[frozenset(each)] = self.needed <= set(each)
-        return [self.known[frozenset(each)] for each in tries]
+            if frozenset(each) not in (frozenset(), self.every):
+                self.known[frozenset(each)] = self.needed <= set(each)
+        return [self.needed <= set(each) for each in tries]
+
+
+class Weighed(Counted):
+    """Holds where the weights of what is chosen reach a limit."""
+
+    def __init__(self, weights: dict[int, float], count: int) -> None:
+        super().__init__(set(), count)
+        self.weights = weights
+
+    def __call__(self, tries: Sequence[Sequence[int]]) -> list[bool]:
+        for each in tries:
+            self.known[frozenset(each)] = True
+        return [sum(self.weights.get(item, 0.001) for item in each) >= 1 for each in tries]
+
+
+@pytest.mark.parametrize("order", ["none", "places"])
+@pytest.mark.parametrize(("count", "most"), [(1, 0), (2, 2), (30, 6), (40, 7), (200, 9), (240, 9)])
+def test_the_tests_for_one_at_every_place(count: int, most: int, order: Order) -> None:
+    tests = [Counted({guilty}, count) for guilty in range(count)]
+    found = [smallest(range(count), test, order=order) for test in tests]
+    assert found == [(guilty,) for guilty in range(count)]
+    assert max(len(test.known) for test in tests) == most
+
+
+@pytest.mark.parametrize(("count", "most"), [(30, 9), (200, 12)])
+def test_the_tests_for_two_neighbours_at_every_place(count: int, most: int) -> None:
+    tests = [Counted({first, first + 1}, count) for first in range(count - 1)]
+    found = [smallest(range(count), test, order="places") for test in tests]
+    assert found == [(first, first + 1) for first in range(count - 1)]
+    assert max(len(test.known) for test in tests) <= most
+
+
+def test_what_lies_across_an_edge() -> None:
+    """The first half is enough only with a little of all that comes before it; with the second half it always is."""
+    for first in range(1, 199):
+        test = Weighed({first: 0.9999, first + 1: 2.0}, 200)
+        assert smallest(range(200), test, order="places") == (first + 1,)
+        assert len(test.known) <= 12
+
+
+@pytest.mark.parametrize(("edge", "most"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 11), (200, 11)])
+def test_the_likeliest_come_first(edge: int, most: int) -> None:
+    asked: list[int] = []
+
+    def reached(probes: Sequence[int]) -> list[bool]:
+        asked.extend(probes)
+        return [probe >= edge for probe in probes]
+
+    assert first_boundary(200, reached, order="likelihood") == edge
+    assert len(asked) <= most
 
 
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))

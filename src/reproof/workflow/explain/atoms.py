@@ -53,7 +53,7 @@ class Atom(msgspec.Struct, frozen=True, kw_only=True):
         group: One of :data:`GROUPS`.
         before: In A.
         after: In B.
-        where: ``file:line``.
+        where: ``file:line``; of data ``file:first-last``.
         seen: What hints at it: the run read the file, or imported the package.
         obstacle: Why it cannot be swapped here.
     """
@@ -100,10 +100,25 @@ def _factor(parts: Sequence[Atom]) -> Factor:
         name=first.name,
         before=first.before if alone else None,
         after=first.after if alone else None,
-        where=first.where,
+        where=_place(parts),
         parts=len(parts),
         obstacle=first.obstacle,
     )
+
+
+def _place(parts: Sequence[Atom]) -> str | None:
+    """Where the parts of one file are: from the first to the last of consecutive blocks of data, else the first."""
+    first = parts[0]
+    if first.kind != "data" or first.where is None or len(parts) == 1:
+        return first.where
+    ordered = sorted(parts, key=lambda each: each.id)
+    numbers = [int(each.id.rpartition("#")[2]) for each in ordered]
+    start, last = ordered[0].where, ordered[-1].where
+    if start is None or last is None or numbers[-1] - numbers[0] != len(numbers) - 1:
+        return start
+    file, _, line = start.rpartition(":")
+    begin, end = line.partition("-")[0], last.rpartition(":")[2].rpartition("-")[2]
+    return f"{file}:{begin}-{end}"
 
 
 def is_data(path: str, read: bool) -> bool:

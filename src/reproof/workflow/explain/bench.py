@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -62,6 +62,7 @@ class Bench:
         self._known: dict[Asked, Facts] = {}
         self._remembered = _Memory(frame.memory)
         self._made = 0
+        self._reserved = 0
         self._order: list[tuple[Asked, Facts, bool]] = []
 
     @property
@@ -83,7 +84,16 @@ class Bench:
     def runs_left(self) -> int | None:
         """Re-runs that the budget still allows; None where it does not number them."""
         allowed = self._frame.budget.runs
-        return None if allowed is None else allowed - self._made
+        return None if allowed is None else allowed - self._made - self._reserved
+
+    @contextmanager
+    def reserving(self, count: int) -> Iterator[None]:
+        """Meanwhile so many re-runs of the budget are kept for what comes after; without them it counts as spent."""
+        self._reserved += count
+        try:
+            yield
+        finally:
+            self._reserved -= count
 
     @property
     def left(self) -> str | None:
@@ -197,7 +207,7 @@ class Bench:
         return Task(plan=self._frame.plan, mixed=mixed, yardstick=self.yardstick, keep=keep)
 
     def _spend(self, count: int) -> None:
-        self._frame.budget.require(self._made + count - 1)
+        self._frame.budget.require(self._made + self._reserved + count - 1)
         self._made += count
 
     def _keep(self, asked: Asked, facts: Facts) -> None:

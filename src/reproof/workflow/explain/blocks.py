@@ -30,6 +30,23 @@ class Block(msgspec.Struct, frozen=True):
     other_end: int
 
 
+def place(path: str, start: int, end: int) -> str:
+    """Lines or rows `start` to `end` of a file, half open and counted from 0, for people: ``data.csv:3-5``."""
+    return f"{path}:{start + 1}-{end}" if end - start > 1 else f"{path}:{start + 1}"
+
+
+def show(start: int, end: int, lines: Sequence[bytes] | None) -> str:
+    """What a block is on one side, for people: the line if it is one, else which; `lines` is None for a table."""
+    if end <= start:
+        return "nothing"
+    what = "rows" if lines is None else "lines"
+    if end - start > 1:
+        return f"{what} {start + 1}-{end}"
+    if lines is None or start >= len(lines):
+        return f"{what[:-1]} {start + 1}"
+    return lines[start].decode("utf-8", "replace").strip()[:200]
+
+
 def hunks(diff: bytes) -> list[Block]:
     """The hunks of what ``git diff --unified=0`` says of one file."""
     found = []

@@ -17,6 +17,8 @@ from reproof.workflow.explain.blocks import (
     line_blocks,
     mix_lines,
     mix_tables,
+    place,
+    show,
     table_blocks,
 )
 from reproof.workflow.explain.trees import Change, Entry, Trees
@@ -259,7 +261,7 @@ class CodeMix:
                 group="data" if data else "code",
                 before=self._shown(change, 0, block),
                 after=self._shown(change, 1, block),
-                where=f"{path}:{block.other_start + 1}" if block is not None else None,
+                where=self._place(path, block, data=data) if block is not None else None,
                 seen=self._is_seen(path),
             )
 
@@ -286,12 +288,13 @@ class CodeMix:
         if block is None:
             return f"{entry.oid[:12]}"
         start, end = (block.other_start, block.other_end) if side else (block.start, block.end)
-        if end - start != 1:
-            return f"lines {start + 1}-{end}" if end > start else "nothing"
-        if self._is_table(change):
-            return f"row {start + 1}"
-        lines = self._trees.content(entry).splitlines()
-        return lines[start].decode("utf-8", "replace").strip()[:200] if start < len(lines) else None
+        lines = None if self._is_table(change) else self._trees.content(entry).splitlines()
+        return show(start, end, lines)
+
+    def _place(self, path: str, block: Block, *, data: bool) -> str:
+        """Where a block is in B; of code its first line."""
+        end = block.other_end if data else block.other_start + 1
+        return place(path, block.other_start, end)
 
     def _is_table(self, change: Change) -> bool:
         return any(entry is not None and self._trees.content(entry)[:4] == b"PAR1" for entry in change)

@@ -14,7 +14,15 @@ from reproof.model.artifact import Artifact
 from reproof.model.record import Record
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.explain.atoms import Atom
-from reproof.workflow.explain.blocks import Block, line_blocks, mix_lines, mix_tables, table_blocks
+from reproof.workflow.explain.blocks import (
+    Block,
+    line_blocks,
+    mix_lines,
+    mix_tables,
+    place,
+    show,
+    table_blocks,
+)
 
 _TABLES = (".parquet", ".pq")
 _LARGEST = 256 << 20  # bytes of a file that is divided
@@ -83,17 +91,27 @@ class DataMix:
         blocks = self._divide(name, left, right) if obstacle is None else ()
         if len(blocks) > 1:
             self._blocks[name] = blocks
-        for index, block in enumerate(blocks if len(blocks) > 1 else (None,)):
+        contents = [self._lines(each) if blocks else None for each in (left, right)]
+        for index, block in enumerate(blocks or (None,)):
+            sides = _digest(left), _digest(right)
+            if block is not None:
+                sides = show(block.start, block.end, contents[0]), show(block.start, block.end, contents[1])
             yield Atom(
-                id=f"data:{name}" + (f"#{index:05}" if block is not None else ""),
+                id=f"data:{name}" + (f"#{index:05}" if len(blocks) > 1 else ""),
                 kind="data",
                 name=name,
                 group="data",
-                before=f"rows {block.start + 1}-{block.end}" if block is not None else _digest(left),
-                after=f"rows {block.start + 1}-{block.end}" if block is not None else _digest(right),
-                where=f"{name}:{block.start + 1}" if block is not None else None,
+                before=sides[0],
+                after=sides[1],
+                where=place(name, block.start, block.end) if block is not None else None,
                 obstacle=obstacle,
             )
+
+    def _lines(self, artifact: Artifact | None) -> list[bytes] | None:
+        """The lines of a text that is divided; None for a table."""
+        if artifact is None or artifact.name.endswith(_TABLES):
+            return None
+        return self._content(artifact).splitlines()
 
     def _obstacle(self, artifact: Artifact) -> str | None:
         """Why this content cannot be put into a room."""
@@ -103,9 +121,9 @@ class DataMix:
             return "it lies outside the project and HOME, and is read where it is"
         if artifact.digest is not None and artifact.digest in self._store:
             return None
-        place = self._naming.find_file(artifact.name)
-        if place.is_file() and digest_file(place)["blake3"] == artifact.digests.get("blake3"):
-            self._store.put(place)
+        found = self._naming.find_file(artifact.name)
+        if found.is_file() and digest_file(found)["blake3"] == artifact.digests.get("blake3"):
+            self._store.put(found)
             return None
         return f"its content in one of the runs ({_digest(artifact)}) is not kept"
 

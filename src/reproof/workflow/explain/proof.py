@@ -9,12 +9,15 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from reproof.model.explanation import Came, Factor
+from reproof.workflow.budget import SpentError
 from reproof.workflow.explain.atoms import Atom, as_factors, likelihood
 from reproof.workflow.explain.bench import Bench
-from reproof.workflow.explain.search import change_points, smallest
+from reproof.workflow.explain.search import Order, change_points, smallest
 
 _CHAIN = "commit:"
+_FAR = (1 << 30, True)  # the distance of atoms that are not parts of the same file
 _PROOF = 2  # re-runs that a proof takes: the cause once more, and everything else without it
+_BACK = 1  # of these, the second
 
 #: What a mixture came out as, for people.
 _WORDS = {
@@ -70,6 +73,7 @@ class Prover:
         self._every = bench.mixer.swappable
         self._atoms = sorted((each for each in bench.mixer.atoms if each.obstacle is None), key=likelihood)
         self.narrowed: frozenset[str] = self._every
+        self._reserve = _PROOF  # re-runs that a search within files leaves for the proof of whole ones
         self._places: dict[str, tuple[str, ...]] = {}  # of guilty commits
 
     def prove(self) -> Proof:
@@ -78,8 +82,13 @@ class Prover:
         Raises:
             SpentError: The budget was spent; `narrowed` is what is left in question.
         """
-        causes = [self._within(group, chosen) for group, chosen in self._groups()]
-        causes = self._restoring(self._confirmed(causes))
+        groups = self._groups()
+        count = len(groups)
+        self._reserve = _PROOF + (1 + count if count > 1 else 0)
+        whole = [self._within(group, others) for group, others in groups]
+        causes = self._divided(whole, [others for _, others in groups])
+        if causes is None:
+            causes = self._restoring(self._confirmed(whole))
         taken = _union(each.taken for each in causes)
         self._bench.ask([(taken, 0), (taken, 1), (self._without(causes), 0)])
         guilty = _union(each.guilty for each in causes)
@@ -104,7 +113,7 @@ class Prover:
         return [(group, _of(members, [each for each in found if each != group])) for group in found]
 
     def _within(self, group: str, others: frozenset[str]) -> Cause:
-        """The smallest part of a group that does what the whole group does, with the others there."""
+        """The smallest part of a group that does what the whole group does, with the others there; files as wholes."""
         atoms = [each for each in self._atoms if each.group == group]
         if atoms[0].id.startswith(_CHAIN):
             return self._along(sorted(each.id for each in atoms), others)
@@ -116,17 +125,45 @@ class Prover:
             lambda tries: self._hold([_of(units, each) | others for each in tries]),
             self._bench.width,
         )
-        self.narrowed = self.narrowed & (_of(units, chosen) | others)
-        ids = sorted(_of(units, chosen))
-        if not self._affords(len(ids)):
-            whole = frozenset(ids)
-            return Cause(guilty=whole, taken=whole, given=whole)
+        # What its packages need of B besides belongs to it.
+        ids = self._bench.mixer.grown(_of(units, chosen) | others) & {each.id for each in atoms}
+        self.narrowed = self.narrowed & (ids | others)
+        return Cause(guilty=ids, taken=ids, given=ids)
+
+    def _divided(self, whole: Sequence[Cause], others: Sequence[frozenset[str]]) -> list[Cause] | None:
+        """The smallest parts of the causes' files, and what restores A; None where the budget is enough only for files."""
+        if not any(self._is_divisible(each) for each in whole):
+            return None
+        try:
+            with self._bench.reserving(self._reserve):
+                parts = [self._parts(cause, each) for cause, each in zip(whole, others, strict=True)]
+                return self._restoring(self._confirmed(parts))
+        except SpentError:
+            return None
+
+    def _is_divisible(self, cause: Cause) -> bool:
+        return len(cause.guilty) > len({_unit(each) for each in cause.guilty})
+
+    def _parts(self, whole: Cause, others: frozenset[str]) -> Cause:
+        """The smallest parts of a cause's files that do what it does, with the others there.
+
+        Raises:
+            SpentError: The budget is not enough for that.
+        """
+        if not self._is_divisible(whole):
+            return whole
+        ids = sorted(whole.guilty)
+        if not self._affords(len(ids), _BACK):
+            raise SpentError
+        order: Order = "places" if len({_unit(each) for each in ids}) == 1 else "none"
         found = frozenset(
             smallest(
-                ids, lambda tries: self._hold([frozenset(each) | others for each in tries]), self._bench.width
+                ids,
+                lambda tries: self._hold([frozenset(each) | others for each in tries]),
+                self._bench.width,
+                order,
             )
         )
-        found = frozenset(self._bench.mixer.grown(found | others) & {each.id for each in atoms})
         self.narrowed = self.narrowed & (found | others)
         return Cause(guilty=found, taken=found, given=found)
 
@@ -134,7 +171,8 @@ class Prover:
         """Where the last of `commits` does what it does; empty where that was not looked for."""
         parts = self._bench.mixer.code.parts_of_step(int(commits[-1].removeprefix(_CHAIN)))
         metric = self._bench.question.metric is not None
-        if len(parts) > 1 and ((metric and self._bench.runs_left is None) or not self._affords(len(parts))):
+        unbound = metric and self._bench.runs_left is None
+        if len(parts) > 1 and (unbound or not self._affords(len(parts), _PROOF)):
             return ()
         before = others.union(commits[:-1])
         # Files that the run does not read belong to the commit, too: they may be what matters.
@@ -145,10 +183,10 @@ class Prover:
         )
         return tuple(parts[each] for each in found)
 
-    def _affords(self, count: int) -> bool:
-        """Whether the budget allows a search among so many parts of files, and the proof after it."""
+    def _affords(self, count: int, more: int) -> bool:
+        """Whether the budget allows a search for one among so many parts of files, and some more re-runs after it."""
         left = self._bench.runs_left
-        return left is None or count == 1 or left >= math.ceil(math.log2(count)) + 1 + _PROOF
+        return left is None or count == 1 or left >= math.ceil(math.log2(count)) + 1 + more
 
     def _along(self, commits: Sequence[str], others: frozenset[str]) -> Cause:
         """The commits at which the result changes, by bisection."""
@@ -179,7 +217,8 @@ class Prover:
         if len(causes) > 1 and self._bench.came(taken) != "B":
             whole = self.narrowed
             return [Cause(guilty=whole, taken=whole, given=whole)]
-        self.narrowed = taken
+        if len(taken) < len(self.narrowed):
+            self.narrowed = taken
         for left in list(causes):
             rest = [each for each in causes if each is not left]
             if rest and self._hold([_union(each.taken for each in rest)])[0]:
@@ -187,15 +226,21 @@ class Prover:
         return causes
 
     def _restoring(self, causes: list[Cause]) -> list[Cause]:
-        """The causes, and what else has to be swapped back until A is restored."""
+        """The causes, and what else has to be swapped back until A is restored.
+
+        Of a file that is divided, the parts beside those that were found are the likeliest: a change may lie across
+        the edge of two.
+        """
         if self._bench.came(self._without(causes)) == "A":
             return causes
         known = _union(each.given for each in causes)
+        atoms = [each for each in self._atoms if each.id not in known]
+        near = {each.id: min((_distance(each.id, one) for one in known), default=_FAR) for each in atoms}
+        order: Order = "likelihood" if any(each != _FAR for each in near.values()) else "none"
         units: dict[str, frozenset[str]] = {}
-        for atom in self._atoms:
-            if atom.id not in known:
-                unit = _CHAIN if atom.id.startswith(_CHAIN) else atom.id
-                units[unit] = units.get(unit, frozenset()) | {atom.id}
+        for atom in sorted(atoms, key=lambda each: near[each.id]):
+            unit = _CHAIN if atom.id.startswith(_CHAIN) else atom.id
+            units[unit] = units.get(unit, frozenset()) | {atom.id}
         if not units:
             return causes
 
@@ -204,7 +249,7 @@ class Prover:
             self._bench.ask([(each, 0) for each in wanted])
             return [self._bench.came(each) == "A" for each in wanted]
 
-        more = _of(units, smallest(tuple(units), restored, self._bench.width))
+        more = _of(units, smallest(tuple(units), restored, self._bench.width, order))
         return [*causes, Cause(guilty=more, taken=more, given=more)]
 
     def _hold(self, wanted: Sequence[AbstractSet[str]]) -> list[bool]:
@@ -301,3 +346,17 @@ def _of(groups: dict[str, frozenset[str]], chosen: Sequence[str]) -> frozenset[s
 
 def _union(sets: Iterable[AbstractSet[str]]) -> frozenset[str]:
     return frozenset().union(*sets)
+
+
+def _unit(name: str) -> str:
+    """What the atom of this id is a part of."""
+    return name.partition("#")[0]
+
+
+def _distance(name: str, other: str) -> tuple[int, bool]:
+    """How far apart two atoms are that are parts of one file, and whether the first stands before the other."""
+    unit, _, number = name.partition("#")
+    other_unit, _, other_number = other.partition("#")
+    if unit != other_unit or not number or not other_number:
+        return _FAR
+    return abs(int(number) - int(other_number)), number < other_number

@@ -8,35 +8,59 @@ is found does not hold, delta debugging takes over (ddmin; Zeller and Hildebrand
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 #: Whether a number of sets of changes each give the wanted result; they may be tried at once.
 Holds = Callable[[Sequence[Sequence[T]]], list[bool]]
 
+#: What the order of items says: nothing; that neighbours belong together, as rows of a file do; or that the first
+#: few are by far the likeliest.
+Order = Literal["none", "places", "likelihood"]
 
-def smallest(items: Sequence[T], holds: Holds[T], width: int = 1) -> tuple[T, ...]:
+_FIRST = (1, 2, 4)  # how many of the likeliest are tried before halving begins
+
+
+def smallest(items: Sequence[T], holds: Holds[T], width: int = 1, order: Order = "none") -> tuple[T, ...]:
     """A smallest set of `items`, in their order, for which `holds` is true, knowing that it is for all of them.
 
     "Smallest" as in delta debugging: no single element can be left out.
 
+    Where one of n items is the cause, whichever it is, it takes at most ceil(log2(n)) + 1 tests (6 for 30, 7 for 40,
+    9 for 200, none for 1): the halvings, and the item alone. Where two neighbours are it, and neither is without the
+    other, it takes at most ceil(log2(n)) + 4 in the order of ``places``.
+
     Args:
         items: The changes; the empty set of them is known not to hold.
-        holds: The test.
+        holds: The test; it may be asked the same more than once.
         width: Tests that may go on at the same time.
+        order: What the order of the items says.
     """
     if len(items) == 1:
         return tuple(items)
-    found = _by_boundaries(items, holds, width)
+    found = _by_boundaries(items, holds, width, order)
     if found is None:
         found = _ddmin(list(items), holds)
     return _reduced(found, holds, width)
 
 
-def first_boundary(count: int, reached: Callable[[Sequence[int]], list[bool]], width: int = 1) -> int:
-    """The least `i` of 1..count with ``reached(i)``, which is known of `count` and known to be false of 0."""
+def first_boundary(
+    count: int, reached: Callable[[Sequence[int]], list[bool]], width: int = 1, order: Order = "none"
+) -> int:
+    """The least `i` of 1..count with ``reached(i)``, which is known of `count` and known to be false of 0.
+
+    It takes at most ceil(log2(count)) tests; in the order of ``likelihood`` 1 for the first, 2 for the second, 4 for the
+    next two, and at most three more for others.
+    """
     low, high = 0, count
+    for probe in _FIRST if order == "likelihood" else ():
+        if probe >= high:
+            break
+        if reached([probe])[0]:
+            high = probe
+            break
+        low = probe
     while high - low > 1:
         parts = min(width, high - low - 1)
         probes = sorted({low + (high - low) * (n + 1) // (parts + 1) for n in range(parts)} - {low, high})
@@ -48,7 +72,7 @@ def first_boundary(count: int, reached: Callable[[Sequence[int]], list[bool]], w
     return high
 
 
-def _by_boundaries(items: Sequence[T], holds: Holds[T], width: int) -> list[T] | None:
+def _by_boundaries(items: Sequence[T], holds: Holds[T], width: int, order: Order) -> list[T] | None:
     needed: list[T] = []
     rest = list(items)
     while rest:
@@ -56,10 +80,16 @@ def _by_boundaries(items: Sequence[T], holds: Holds[T], width: int) -> list[T] |
         def reached(sizes: Sequence[int], rest: list[T] = rest) -> list[bool]:
             return holds([_ordered(items, needed, rest[:size]) for size in sizes])
 
-        bound = first_boundary(len(rest), reached, width)
+        bound = first_boundary(len(rest), reached, width, order)
         needed.append(rest[bound - 1])
         if holds([_ordered(items, needed)])[0]:
-            return [each for each in items if each in needed]
+            return _ordered(items, needed)
+        if order == "places" and len(needed) == 1:
+            # What lies across the edge of two blocks may be enough only with both of them.
+            pairs = [items[start : start + 2] for start in (bound - 1, bound - 2) if start >= 0]
+            pair = next((each for each in pairs if len(each) == 2 and holds([each])[0]), None)
+            if pair is not None:
+                return list(pair)
         rest = rest[: bound - 1]
     return None
 
