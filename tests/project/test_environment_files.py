@@ -63,7 +63,7 @@ def test_python_env_named_by_mlproject_wins(tmp_path: Path) -> None:
     ]
     assert all(file.digest.algorithm == "blake3" for file in found.files)
     assert found.others == ("uv.lock",)
-    assert found.notes == ("`poetry.lock` is not read: its format is not supported",)
+    assert found.notes == ("`poetry.lock` is passed over: `env/python_env.yaml` counts",)
 
 
 def test_mlflows_default_file_counts_as_named(tmp_path: Path) -> None:
@@ -185,3 +185,30 @@ def test_requirements_that_are_no_text(tmp_path: Path) -> None:
 
 def test_nothing_is_read_beside_the_question(tmp_path: Path) -> None:
     assert find_environment(tmp_path, MLProject()).files == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "python"),
+    [
+        ("^3.10", ">=3.10,<4"),
+        ("~3.11", ">=3.11,<3.12"),
+        (">=3.10,<3.13", ">=3.10,<3.13"),
+        ("3.9 || 3.11", None),
+    ],
+)
+def test_a_lock_of_poetry_and_the_python_beside_it(tmp_path: Path, written: str, python: str | None) -> None:
+    project = f'[tool.poetry.dependencies]\npython = "{written}"\n'
+    files = {"poetry.lock": "", "pyproject.toml": project, "requirements.txt": "six\n", "pixi.lock": ""}
+    found = find(tmp_path, **files)
+    assert (found.kind, found.source, found.lock_kind) == ("poetry.lock", "poetry.lock", "poetry.lock")
+    assert found.python == python
+    assert found.notes == ("`pixi.lock` is not read: its format is not supported",)
+    assert [each.path for each in found.files] == ["poetry.lock", "pyproject.toml"]
+
+
+def test_a_lock_of_pipenv_names_its_python(tmp_path: Path) -> None:
+    lock = '{"_meta": {"requires": {"python_version": "3.11"}}}'
+    found = find(tmp_path, **{"Pipfile": "", "Pipfile.lock": lock, "poetry.lock": ""})
+    assert (found.kind, found.python, found.python_source) == ("Pipfile.lock", "3.11", "Pipfile.lock")
+    assert found.notes == ("`poetry.lock` is passed over: `Pipfile.lock` counts",)
+    assert find(tmp_path, **{"Pipfile.lock": "{"}).python is None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import tomllib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -15,6 +13,8 @@ from reproof.base.files import write_atomic
 from reproof.base.git import without_secrets
 from reproof.base.locations import cache_directory
 from reproof.base.programs import Completed, pasteable
+from reproof.environment.documents import parse_toml, read_text, read_toml
+from reproof.environment.other_locks import OTHER_LOCKS, other_lock
 from reproof.environment.requirements import Line, normalise, read_lines, without_userinfo
 from reproof.environment.uv import explain, run_uv, uv_environment
 from reproof.environment.values import Interpreter, LockFormat, LockSource, LockText
@@ -44,8 +44,10 @@ def make_lock(
     resolver = _Resolver(source, python, offline, emit)
     if source.kind == "uv.lock":
         return _uv_lock(source, python, offline=offline)
+    if source.kind in OTHER_LOCKS:
+        return other_lock(source, python)
     if source.kind == "pylock.toml":
-        text = without_userinfo(_read(source.folder / source.file))
+        text = without_userinfo(read_text(source.folder / source.file))
         return LockText(
             format="pylock.toml",
             text=text,
@@ -70,7 +72,7 @@ def pins(lock: LockText) -> dict[str, set[str]]:
         )
     else:
         key = "package" if lock.format == "uv.lock" else "packages"
-        packages = _parse(lock.text, lock.source).get(key, [])
+        packages = parse_toml(lock.text, lock.source).get(key, [])
         found = ((normalise(str(item.get("name"))), item.get("version")) for item in packages)
     versions: dict[str, set[str]] = {}
     for name, version in found:
@@ -95,7 +97,7 @@ def read_lock_file(path: Path, name: LockFormat) -> LockText:
     Raises:
         ProjectError: It cannot be read.
     """
-    return LockText(format=name, text=_read(path), source=path.name)
+    return LockText(format=name, text=read_text(path), source=path.name)
 
 
 def _same_version(version: str, others: set[str]) -> bool:
@@ -134,7 +136,7 @@ def _requirements(source: LockSource, resolver: _Resolver) -> LockText:
 
 def _pyproject(source: LockSource, resolver: _Resolver) -> LockText:
     path = source.folder / source.file
-    table = _toml(path)
+    table = read_toml(path)
     if "project" not in table:
         raise ProjectError(f"`{source.file}` has no [project] table: it names no packages")
     resolved = resolver.resolve_project(path)
@@ -179,7 +181,7 @@ def _verbatim(source: LockSource, lines: Sequence[Line]) -> str | None:
     if not only.startswith("-r ") or any(line.path or line.secret or line.constraint for line in lines):
         return None
     path = source.folder / only[3:].strip()
-    text = _read(path)
+    text = read_text(path)
     own = read_lines(
         [row for row in text.splitlines() if not row.lstrip().startswith(("-r", "--req"))],
         path.parent,
@@ -257,7 +259,7 @@ class _Resolver:
         """Every distribution that a pyproject.toml leads to, the project itself left out."""
         choice = [word for extra in self._source.extras for word in ("--extra", extra)]
         choice += [word for group in self._source.groups or () for word in ("--group", group)]
-        remember = "sources" not in _toml(path).get("tool", {}).get("uv", {})
+        remember = "sources" not in read_toml(path).get("tool", {}).get("uv", {})
         lines = self._ask([path.name, *choice], "", (), remember=remember)
         return [line for line in lines if line.requirement]
 
@@ -328,7 +330,7 @@ def _keep(memory: Path, answer: str) -> None:
 
 def _uv_lock(source: LockSource, python: Interpreter, *, offline: bool) -> LockText:
     path = source.folder / source.file
-    text = _read(path)
+    text = read_text(path)
     command = ["lock", "--check", "--python", str(python.path), "--project", str(path.parent)]
     done = run_uv(*command, "--offline", cwd=source.folder)
     if not done.ok and not offline:
@@ -354,7 +356,7 @@ def _reason(done: Completed) -> str:
 
 def _unhashed_of_uv_lock(text: str, name: str) -> tuple[str, ...]:
     found = []
-    for package in _parse(text, name).get("package", []):
+    for package in parse_toml(text, name).get("package", []):
         source = package.get("source", {})
         if place := source.get("directory") or source.get("editable") or source.get("path"):
             found.append(f"{package.get('name')}: from the folder `{place}` of the project")
@@ -365,7 +367,7 @@ def _unhashed_of_uv_lock(text: str, name: str) -> tuple[str, ...]:
 
 def _unhashed_of_pylock(text: str, name: str) -> tuple[str, ...]:
     found = []
-    for package in _parse(text, name).get("packages", []):
+    for package in parse_toml(text, name).get("packages", []):
         if "directory" in package:
             found.append(
                 f"{package.get('name')}: from the folder `{package['directory'].get('path')}` of the project"
@@ -373,25 +375,3 @@ def _unhashed_of_pylock(text: str, name: str) -> tuple[str, ...]:
         elif "vcs" in package:
             found.append(f"{package.get('name')}: from Git, locked by its commit")
     return tuple(found)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise ProjectError(
-            f"cannot read `{path.name}`: {error.strerror or error}", details=[("path", str(path))]
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ProjectError(f"`{path.name}` is not UTF-8 text", details=[("path", str(path))]) from error
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    return _parse(_read(path), path.name)
-
-
-def _parse(text: str, name: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ProjectError(f"`{name}` is not TOML: {error}") from error

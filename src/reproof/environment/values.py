@@ -11,7 +11,16 @@ from reproof.model.record import Distribution, PythonBuild
 
 #: Where the exact set of distributions is written down. ``requirements-hashed`` and
 #: ``requirements`` are read alike: whether the hashes are complete is found out, not believed.
-LockKind = Literal["requirements-hashed", "requirements", "uv.lock", "pylock.toml", "pyproject"]
+LockKind = Literal[
+    "requirements-hashed",
+    "requirements",
+    "uv.lock",
+    "pylock.toml",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pyproject",
+]
 
 #: What a lock's text is: a requirements file (every line pinned; hashed where the kind of
 #: source allows it), or the project's own lock file.

@@ -1,12 +1,13 @@
 """What a project's environment is made from: which of its files says so, and what it says.
 
-Order: what MLproject names (or MLflow's own default files), then ``uv.lock``, ``pylock.toml``,
-``requirements.txt``, ``pyproject.toml``. A lock file that is passed over is named, so that it can
+Order: what MLproject names (or MLflow's own default files), then ``uv.lock``, ``pylock.toml``, the locks of
+Poetry, PDM and Pipenv, ``requirements.txt``, ``pyproject.toml``. A lock file that is passed over is named, so that it can
 be compared with what was used.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,22 +19,48 @@ from typing import Any, Literal
 import msgspec
 
 from reproof.base.digesting import digest_bytes
+from reproof.base.version_ranges import single
 from reproof.errors import ProjectError
 from reproof.model.digest import Digest
 from reproof.project.mlproject import MLProject
 from reproof.project.yaml_document import Document, closest, describe, read_yaml
 
 Kind = Literal[
-    "python_env", "conda_env", "docker_env", "uv.lock", "pylock.toml", "requirements", "pyproject", "none"
+    "python_env",
+    "conda_env",
+    "docker_env",
+    "uv.lock",
+    "pylock.toml",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "requirements",
+    "pyproject",
+    "none",
 ]
 
 #: What the packages are written down in; None where there are none to install.
-LockKind = Literal["requirements-hashed", "requirements", "uv.lock", "pylock.toml", "pyproject"]
+LockKind = Literal[
+    "requirements-hashed",
+    "requirements",
+    "uv.lock",
+    "pylock.toml",
+    "poetry.lock",
+    "pdm.lock",
+    "Pipfile.lock",
+    "pyproject",
+]
 
 _LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
 #: Programs that make an environment of Conda, each of which is enough.
 _CONDAS = ("micromamba", "mamba", "conda", "pixi")
-_FOREIGN_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock")
+#: Locks of other tools that are read, each with the file that it belongs to.
+_TOOLS: tuple[tuple[Literal["poetry.lock", "pdm.lock", "Pipfile.lock"], str], ...] = (
+    ("poetry.lock", "pyproject.toml"),
+    ("pdm.lock", "pyproject.toml"),
+    ("Pipfile.lock", "Pipfile"),
+)
+_FOREIGN_LOCKS = ("conda-lock.yml", "pixi.lock")
 _NESTED = re.compile(
     r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(?P<file>[^\s#].*?)\s*(?:\s#.*)?$"
 )
@@ -219,6 +246,10 @@ class _Reader:
             self.read("pylock.toml", "the project")
             found = EnvironmentSource(kind="pylock.toml", source="pylock.toml", lock_kind="pylock.toml")
             return self.finish(found)
+        for name, owner in _TOOLS:
+            if self.has(name) and (self.has(owner) or name == "Pipfile.lock"):
+                self.read(name, "the project")
+                return self.finish(EnvironmentSource(kind=name, source=name, lock_kind=name))
         if self.has("requirements.txt"):
             kind = self.follow(("-r requirements.txt",), "the project")
             return self.finish(
@@ -278,13 +309,18 @@ class _Reader:
         """Add the Python version where nothing said one, the files, and the locks that are passed over."""
         python, source = (found.python, found.source) if found.python else self.python_version()
         unread = [name for name in _FOREIGN_LOCKS if self.has(name)]
+        passed = [name for name, _ in _TOOLS if self.has(name) and name not in self.files]
         return msgspec.structs.replace(
             found,
             python=python,
             python_source=source,
             files=tuple(self.files[name] for name in sorted(self.files)),
             others=tuple(name for name in _LOCKS if self.has(name) and name not in self.files),
-            notes=(*found.notes, *(f"`{name}` is not read: its format is not supported" for name in unread)),
+            notes=(
+                *found.notes,
+                *(f"`{name}` is not read: its format is not supported" for name in unread),
+                *(f"`{name}` is passed over: `{found.source}` counts" for name in passed),
+            ),
         )
 
     def python_version(self) -> tuple[str | None, str | None]:
@@ -294,10 +330,35 @@ class _Reader:
             for line in text.splitlines():
                 if version := line.partition("#")[0].strip():
                     return version, ".python-version"
-        project = self.toml("pyproject.toml").get("project")
+        document = self.toml("pyproject.toml")
+        project = document.get("project")
         wanted = project.get("requires-python") if isinstance(project, dict) else None
         if wanted is not None and not isinstance(wanted, str):
             raise ProjectError(
                 f"`pyproject.toml`: `project.requires-python` must be a text, not {describe(wanted)}"
             )
-        return (wanted, "pyproject.toml") if wanted else (None, None)
+        if wanted:
+            return wanted, "pyproject.toml"
+        return self.python_of_tools(document)
+
+    def python_of_tools(self, document: dict[str, Any]) -> tuple[str | None, str | None]:
+        """The version that Poetry's part of a pyproject.toml, or a Pipfile.lock that counts, asks for."""
+        poetry = _table(_table(document, "tool"), "poetry")
+        wanted = _table(poetry, "dependencies").get("python")
+        if isinstance(wanted, str) and (found := single(wanted)):
+            return found, "pyproject.toml"
+        if "Pipfile.lock" in self.files:
+            try:
+                about = _table(json.loads((self.folder / "Pipfile.lock").read_bytes()), "_meta")
+            except ValueError:  # said, with its reason, when the packages are read
+                return None, None
+            requires = _table(about, "requires")
+            version = requires.get("python_full_version") or requires.get("python_version")
+            if isinstance(version, str):
+                return version, "Pipfile.lock"
+        return None, None
+
+
+def _table(of: object, key: str) -> dict[str, Any]:
+    found = of.get(key) if isinstance(of, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -15,7 +15,7 @@ from reproof.project.settings import EnvironmentSettings
 from reproof.workflow.begin import wanted_by
 from reproof.workflow.provision import Wanted
 
-_LOCKED = ("uv.lock", "pylock.toml")
+_LOCKED: tuple[LockKind, ...] = ("uv.lock", "pylock.toml", "poetry.lock", "pdm.lock", "Pipfile.lock")
 
 
 def packages_of(path: Path, emit: Emit) -> Wanted:
@@ -51,4 +51,4 @@ def packages_of(path: Path, emit: Emit) -> Wanted:
 
 
 def _kind(name: str) -> LockKind:
-    return "uv.lock" if name == "uv.lock" else "pylock.toml" if name == "pylock.toml" else "pyproject"
+    return next((each for each in _LOCKED if each == name), "pyproject")

@@ -220,7 +220,7 @@ def _plan(record: Record, prepared: Prepared, options: AgainstOptions) -> Plan:
 def _has_no_lock(prepared: Prepared) -> bool:
     """Whether the project's packages are named without exact versions and hashes."""
     found = find_environment(prepared.folder, prepared.mlproject)
-    return found.lock_kind not in (None, "uv.lock", "pylock.toml", "requirements-hashed")
+    return found.lock_kind in ("requirements", "pyproject")
 
 
 def _commit_time(prepared: Prepared) -> str:

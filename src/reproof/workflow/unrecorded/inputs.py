@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from reproof.base.digesting import digest_file
+from reproof.environment.other_locks import OTHER_LOCKS
 from reproof.errors import (
     MaterialError,
     MissingError,
@@ -28,7 +29,7 @@ from reproof.store.dvc_cache import DvcSources, restore
 from reproof.workflow.begin import wanted_by
 from reproof.workflow.provision import Wanted
 
-_LOCKED = ("uv.lock", "pylock.toml")
+_LOCKED = ("uv.lock", "pylock.toml", *sorted(OTHER_LOCKS))
 #: Lines that say that a file is not there, and what in them may be its name.
 _ABSENT = re.compile(r"No such file|FileNotFoundError|does not exist|[Nn]ot found|[Ff]ailed to open")
 _QUOTED = re.compile(r"['\"`]([^'\"`\n]*[/.][^'\"`\n]*)['\"`]|\s(/?[\w.-]+/[\w./-]+)")
@@ -68,7 +69,10 @@ def wanted_packages(
                 "environment",
                 "the packages of the run are not known: its commit has no lock, requirements or pyproject.toml",
                 details=[
-                    ("searched", "uv.lock, pylock.toml, requirements.txt, pyproject.toml, python_env.yaml")
+                    (
+                        "searched",
+                        f"{', '.join(_LOCKED)}, requirements.txt, pyproject.toml, python_env.yaml",
+                    )
                 ],
                 hint="pass `--env requirements.txt`, or activate the environment that the run had",
             )
