@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from projects import Project, Result, user_environment
@@ -276,6 +278,9 @@ def test_a_package_and_what_it_needs(make_project: Make, tmp_path: Path) -> None
     assert {each["kind"] for each in answer["causes"]} == {"package"}
 
 
+WITHIN = ("--metric", "model.json:rmse", "--worse-than", "0.5%", "--budget", "18", "--output-format", "json")
+
+
 def test_data_that_only_the_store_has(make_project: Make) -> None:
     script = "import json\nrows = [float(row) for row in open('kept.csv')]\njson.dump({'rmse': sum(r > 5 for r in rows) + 1}, open('model.json', 'w'))\n"
     project = make_project({"train.py": script, ".gitignore": "model.json\nkept.csv\n"})
@@ -286,18 +291,45 @@ def test_data_that_only_the_store_has(make_project: Make) -> None:
         project.write("kept.csv", "\n".join(rows) + "\n")
         project.reproof("keep", "kept.csv", expect=0)
         run(project, "--", "python", "train.py")
-    words = [
-        "--metric",
-        "model.json:rmse",
-        "--worse-than",
-        "0.5%",
-        "--budget",
-        "18",
-        "--output-format",
-        "json",
-    ]
-    cause = only_cause(project.reproof("explain", "last~1", "last", *words, expect=0).json)
+    cause = only_cause(project.reproof("explain", "last~1", "last", *WITHIN, expect=0).json)
     assert (cause["kind"], cause["where"]) == ("data", "kept.csv:201-202")  # a block of two rows
+
+
+def test_rows_that_lie_across_two_blocks_of_a_table(make_project: Make) -> None:
+    script = (
+        "import json, pyarrow.parquet as pq\n"
+        "rows = pq.read_table('rows.parquet').column('x').to_pylist()\n"
+        "json.dump({'rmse': 1 + 0.004 * sum(row > 5 for row in rows)}, open('model.json', 'w'))\n"
+    )
+    project = make_project({"train.py": script, ".gitignore": "model.json\n"})
+    chance = random.Random(1)
+    for guilty in (range(0), range(302, 309)):  # the blocks are of five rows
+        rows = [9.0 if row in guilty else chance.random() for row in range(1200)]
+        pq.write_table(pa.table({"x": rows}), project.folder / "rows.parquet")
+        project.commit()
+        run(project, "--", "python", "train.py")
+    answer = project.reproof("explain", "last~1", "last", *WITHIN, expect=0).json
+    assert only_cause(answer)["where"] == "rows.parquet:301-310"
+    assert answer["runs"] <= 15
+
+
+def test_one_of_many_files_that_git_does_not_know(make_project: Make) -> None:
+    script = (
+        "import json, pathlib\n"
+        "rows = [float(row) for path in pathlib.Path('days').iterdir() for row in path.read_text().split()]\n"
+        "json.dump({'rmse': 1 + sum(row > 5 for row in rows)}, open('model.json', 'w'))\n"
+    )
+    project = make_project({"train.py": script, ".gitignore": "model.json\ndays/\n"})
+    chance = random.Random(1)
+    for guilty in (None, 137):
+        for day in range(200):
+            rows = [chance.random(), 7.5 if day == guilty else chance.random()]
+            project.write(f"days/{day:03}.txt", "".join(f"{row}\n" for row in rows))
+        project.reproof("keep", "days", expect=0)
+        run(project, "--", "python", "train.py")
+    answer = project.reproof("explain", "last~1", "last", *WITHIN, expect=0).json
+    assert only_cause(answer)["where"] == "days/137.txt:2"
+    assert answer["runs"] <= 15
 
 
 def test_data_that_is_gone(make_project: Make) -> None:
