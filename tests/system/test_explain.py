@@ -313,6 +313,25 @@ def test_rows_that_lie_across_two_blocks_of_a_table(make_project: Make) -> None:
     assert answer["runs"] <= 15
 
 
+def test_where_the_budget_is_too_small_for_rows_the_file_is_proven(make_project: Make) -> None:
+    script = (
+        "import json\n"
+        "rows = [float(row) for row in open('rows.csv')]\n"
+        "json.dump({'rmse': 1 + (sum(row > 5 for row in rows) >= 3)}, open('model.json', 'w'))\n"
+    )
+    project = make_project({"train.py": script, ".gitignore": "model.json\n"})
+    chance = random.Random(1)
+    for guilty in ((), (2, 8, 14)):
+        rows = [7.5 if row in guilty else chance.random() for row in range(16)]
+        project.write("rows.csv", "".join(f"{row}\n" for row in rows))
+        project.commit()
+        run(project, "--", "python", "train.py")
+    words = ("--metric", "model.json:rmse", "--budget", "10", "--output-format", "json")
+    answer = project.reproof("explain", "last~1", "last", *words, expect=0).json
+    assert (only_cause(answer)["name"], answer["causes"][0]["parts"]) == ("rows.csv", 16)
+    assert answer["runs"] <= 10
+
+
 def test_one_of_many_files_that_git_does_not_know(make_project: Make) -> None:
     script = (
         "import json, pathlib\n"
