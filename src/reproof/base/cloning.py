@@ -151,8 +151,8 @@ def apply_patch(top: Path, patch: bytes) -> None:
         git_bytes(top, *_QUIET, "apply", "--whitespace=nowarn", "-p1", "-", stdin=patch, env=_NEUTRAL)
 
 
-def bundle(top: Path, commits: list[str], target: Path) -> bool:
-    """Write a bundle of `commits` and their history without what a remote already has.
+def bundle(top: Path, commits: list[str], target: Path, *, whole: bool = False) -> bool:
+    """Write a bundle of `commits` and their history without what a remote already has, unless the `whole` is wanted.
 
     The bundle names them ``refs/reproof/COMMIT``. Works through a repository of its own beside
     the user's objects, so that no ref is made in theirs.
@@ -160,7 +160,9 @@ def bundle(top: Path, commits: list[str], target: Path) -> bool:
     Returns:
         False, with nothing written, where remote-tracking branches already contain everything.
     """
-    known = git_text(top, "for-each-ref", "--format=%(objectname)", "refs/remotes").split()
+    known = (
+        git_text(top, "for-each-ref", "--format=%(objectname)", "refs/remotes").split() if not whole else []
+    )
     objects = (top / git_text(top, "rev-parse", "--git-path", "objects")).absolute()
     with tempfile.TemporaryDirectory(prefix="reproof-bundle-") as folder:
         aside = Path(folder)

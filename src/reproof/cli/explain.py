@@ -9,6 +9,7 @@ import click
 
 from reproof.cli.options import (
     Terminal,
+    hands,
     isolation,
     jobs,
     offline,
@@ -55,12 +56,11 @@ def command(
     from reproof.cli.console import write_document
     from reproof.report.explanation import render_explanation
     from reproof.workflow.explain.explain import ExplainOptions, exit_status_of, explain
-    from reproof.workflow.many import Hands
 
-    hands = Hands(count=options.pop("jobs"), cluster=options.pop("cluster"))
+    workers = hands(options, on_cluster=1)
     if b is None:
         return _alone(a, terminal, output_format, output, options)
-    chosen = ExplainOptions(hands=hands, **options)
+    chosen = ExplainOptions(hands=workers, **options)
     with terminal.console() as console:
         explanation = explain(a, b, chosen, console.emit)
     write_document(render_explanation(explanation, output_format, **terminal.look(output)), output)

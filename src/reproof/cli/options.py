@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from reproof.cli.console import Console
+    from reproof.workflow.many import Hands
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -161,34 +163,70 @@ def timeout(function: F) -> F:
     )(function)
 
 
+#: Re-runs at the same time on a cluster where the user does not say: it has a queue of its own.
+_ON_CLUSTER = 1024
+
+
 def jobs(function: F) -> F:
-    """--jobs and --on: how many re-runs go on at the same time, and where."""
-    cluster = click.option(
-        "--on",
-        "cluster",
-        metavar="ADDRESS",
-        envvar="REPROOF_ON",
-        show_envvar=True,
-        callback=_cluster,
-        help="a Dask cluster, as dask://HOST:PORT, instead of this machine",
+    """--jobs, --on and --resources: how many re-runs go on at the same time, where, and what each occupies."""
+    for option in (
+        click.option(
+            "--resources",
+            metavar="NAME=N,...",
+            envvar="REPROOF_RESOURCES",
+            show_envvar=True,
+            callback=_resources,
+            help="what each re-run occupies: cpus=2,GPU=1  [default: the settings', CPUs as recorded]",
+        ),
+        click.option(
+            "--on",
+            "cluster",
+            metavar="ADDRESS",
+            envvar="REPROOF_ON",
+            show_envvar=True,
+            callback=_cluster,
+            help="a Dask cluster, as dask://HOST:PORT, instead of this machine",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(min=1, max=1024),
+            metavar="N",
+            envvar="REPROOF_JOBS",
+            show_envvar=True,
+            help="re-runs at the same time  [default: 1; on a cluster, as many as it takes]",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def hands(options: dict[str, Any], on_cluster: int = _ON_CLUSTER) -> Hands:
+    """Take what :func:`jobs` declares out of `options`: who does the work."""
+    from reproof.workflow.many import Hands
+
+    count, cluster = options.pop("jobs"), options.pop("cluster")
+    return Hands(
+        count=count or (1 if cluster is None else on_cluster),
+        cluster=cluster,
+        resources=options.pop("resources"),
     )
-    count = click.option(
-        "--jobs",
-        type=click.IntRange(min=1, max=1024),
-        default=1,
-        show_default=True,
-        metavar="N",
-        envvar="REPROOF_JOBS",
-        show_envvar=True,
-        help="re-runs at the same time",
-    )
-    return count(cluster(function))
+
+
+def _resources(ctx: click.Context, param: click.Parameter, value: str | None) -> dict[str, float]:
+    """Read ``--resources``: positive amounts by name."""
+    found: dict[str, float] = {}
+    for word in filter(None, (value or "").split(",")):
+        match = re.fullmatch(r"\s*([A-Za-z][\w.-]*)=([0-9]+(?:\.[0-9]+)?)\s*", word)
+        if match is None or float(match[2]) <= 0:
+            raise click.BadParameter(f"`{word}` is no amount like `GPU=1`", ctx, param)
+        found[match[1]] = float(match[2])
+    return found
 
 
 def _cluster(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Read ``--on``: the address that Dask understands."""
     if value is None:
         return None
-    if not value.startswith("dask://") or ":" not in value[7:]:
+    if not re.fullmatch(r"dask://(\[[0-9A-Fa-f:.]+\]|[^/:\s]+):[0-9]{1,5}", value):
         raise click.BadParameter(f"`{value}` is no address like `dask://HOST:PORT`", ctx, param)
     return f"tcp://{value[7:]}"

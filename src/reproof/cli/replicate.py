@@ -8,7 +8,18 @@ from typing import Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, jobs, offline, output, shared, stores, timeout, trust
+from reproof.cli.options import (
+    Terminal,
+    hands,
+    isolation,
+    jobs,
+    offline,
+    output,
+    shared,
+    stores,
+    timeout,
+    trust,
+)
 from reproof.errors import UsageError
 
 
@@ -68,12 +79,11 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     """
     from reproof.cli.console import write_document
     from reproof.report.replication import render_replication
-    from reproof.workflow.many import Hands
     from reproof.workflow.replicate import ReplicateOptions, exit_status_of, replicate
 
     chosen = ReplicateOptions(
         seeds=parse_seeds(options.pop("seeds")),
-        hands=Hands(count=options.pop("jobs"), cluster=options.pop("cluster")),
+        hands=hands(options),
         log=not options.pop("no_log"),
         **options,
     )

@@ -7,7 +7,18 @@ from typing import Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, jobs, offline, output, shared, stores, timeout, trust
+from reproof.cli.options import (
+    Terminal,
+    hands,
+    isolation,
+    jobs,
+    offline,
+    output,
+    shared,
+    stores,
+    timeout,
+    trust,
+)
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
@@ -53,11 +64,9 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     """
     from reproof.cli.console import write_document
     from reproof.report.stress import render_stress
-    from reproof.workflow.many import Hands
     from reproof.workflow.stress import StressOptions, exit_status_of, stress
 
-    hands = Hands(count=options.pop("jobs"), cluster=options.pop("cluster"))
-    chosen = StressOptions(hands=hands, **options)
+    chosen = StressOptions(hands=hands(options), **options)
     with terminal.console() as console:
         report = stress(run, chosen, console.emit)
     write_document(render_stress(report, output_format, **terminal.look(output)), output)

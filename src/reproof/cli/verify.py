@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reproof.cli.options import Terminal, isolation, jobs, offline, output, policy, shared, timeout
+from reproof.cli.options import Terminal, hands, isolation, jobs, offline, output, policy, shared, timeout
 from reproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def command(
     stores = tuple(str(store) for store in options.pop("stores"))
     against, revision = options.pop("against"), options.pop("revision")
     survey = {
-        name: options.pop(name) for name in ("every", "experiment", "since", "again", "jobs", "cluster")
+        "hands": hands(options),
+        **{name: options.pop(name) for name in ("every", "experiment", "since", "again")},
     }
     if survey["every"]:
         if run != "last" or words or against is not None:
@@ -160,7 +161,6 @@ def _verify_experiment(
     from reproof.cli.console import write_document
     from reproof.model.survey import exit_status_of
     from reproof.report.survey import FORMATS, render_survey
-    from reproof.workflow.many import Hands
     from reproof.workflow.verify_all import SurveyOptions, verify_all
 
     output_format, output = document
@@ -175,7 +175,7 @@ def _verify_experiment(
         experiment=words["experiment"],
         since=words["since"],
         again=words["again"],
-        hands=Hands(count=words["jobs"], cluster=words["cluster"]),
+        hands=words["hands"],
         options=options,
     )
     with terminal.console() as console:

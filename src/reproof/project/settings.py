@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_uploaded_bytes: Size of all that goes into MLflow with a record, so that another machine can re-create
             the run, in bytes.
         max_store_bytes: Size of the whole store from which `reproof store gc` warns; 0 for none.
+        resources: What one re-run occupies: ``cpus``, and what else a cluster or a machine has, such as ``GPU``.
         environment: What the environment is made with.
         policy: What counts as reproduced.
         source: The file that says so, None where none does.
@@ -83,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_untracked_bytes: int = 50_000_000
     max_uploaded_bytes: int = 100_000_000
     max_store_bytes: int = 0
+    resources: dict[str, float] = {}
     environment: EnvironmentSettings = EnvironmentSettings()
     policy: Policy = Policy()
     source: Path | None = None
@@ -160,6 +162,7 @@ class _Table:
             max_untracked_bytes=self.size("max_untracked_bytes", Settings().max_untracked_bytes),
             max_uploaded_bytes=self.size("max_uploaded_bytes", Settings().max_uploaded_bytes),
             max_store_bytes=self.size("max_store_bytes", 0),
+            resources=self.table("resources").amounts(),
             environment=self.table("environment").environment(),
             policy=self.table("compare").policy(),
             source=self.path,
@@ -312,6 +315,14 @@ class _Table:
         if match is None or match["unit"].lower() not in _UNITS:
             raise self.wrong(key, 'must be a number of bytes, or a text such as "50 MB" or "1 GiB"', value)
         return int(float(match["number"]) * _UNITS[match["unit"].lower()])
+
+    def amounts(self) -> dict[str, float]:
+        """How much of what: positive numbers by name."""
+        for key, value in self.value.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value <= 0:
+                raise self.wrong(key, "must be a number above 0", value)
+        return {self.spelling[key]: float(value) for key, value in self.value.items()}
 
     def outcome(self) -> Outcome | None:
         """The worst outcome that passes."""

@@ -21,6 +21,8 @@ from reproof.workflow.bench import Bench
 from reproof.workflow.budget import Budget
 from reproof.workflow.exercises import exercise_all, repeated, without
 from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.needs import needs_of
+from reproof.workflow.parcel import Packed, pack, settle
 from reproof.workflow.room import Plan
 from reproof.workflow.variations import INFORMATIVE, select
 
@@ -76,7 +78,15 @@ def in_lanes(whole: Lane, wanted: Sequence[Variation], hands: Hands, emit: Emit)
         else:
             done[name] = result
 
-    batch = Batch(tasks=lanes, work=work_on, told=told, title="varying, several groups at once")
+    packed = pack(whole.plan, emit) if hands.cluster is not None else Packed(whole.plan, {})
+    batch = Batch(
+        tasks={name: msgspec.structs.replace(lane, plan=packed.plan) for name, lane in lanes.items()},
+        work=work_on,
+        told=told,
+        title="varying, several groups at once",
+        needs=needs_of(whole.plan.record, whole.plan.settings.resources, hands.resources),
+        luggage=packed.luggage,
+    )
     carry_out(batch, hands, emit)
     if failed:
         raise failed[0]
@@ -88,7 +98,8 @@ def work_on(lane: Lane, emit: Emit = silent) -> Done:
     own = None
     if lane.plan.rooms is None:
         own = cache_directory() / "rooms" / f"stress-{secrets.token_hex(6)}"
-    plan = lane.plan if own is None else msgspec.structs.replace(lane.plan, rooms=own)
+    plan = settle(lane.plan)
+    plan = plan if own is None else msgspec.structs.replace(plan, rooms=own)
     try:
         with ExitStack() as stack:
             bench = Bench(plan, stack, lane.budget, emit)

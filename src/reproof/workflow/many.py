@@ -18,19 +18,20 @@ from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
     CancelledError,
-    Executor,
     Future,
     ProcessPoolExecutor,
     wait,
 )
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from reproof.errors import ExecutionError, ReproofError, UsageError
+from reproof.errors import ExecutionError, ReproofError
 from reproof.model.event import Emit, Event
+from reproof.workflow.cluster import crew
+from reproof.workflow.needs import Needs, fitting
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -38,6 +39,7 @@ Result = TypeVar("Result")
 #: How often a task is given out whose worker died under it.
 ATTEMPTS = 3
 _GRACE = 20.0  # seconds that a worker without a parent has for ending its re-run
+_LOOK = 10.0  # seconds without news after which workers are looked for
 
 
 class Hands(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,10 +48,12 @@ class Hands(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         count: Re-runs at the same time.
         cluster: Address of a Dask scheduler, ``tcp://HOST:PORT``; None for processes of this machine.
+        resources: What each re-run occupies, as the user says: ``cpus``, ``GPU`` ...
     """
 
     count: int = 1
     cluster: str | None = None
+    resources: dict[str, float] = {}
 
 
 class Batch(msgspec.Struct, Generic[Task, Result], frozen=True, kw_only=True):
@@ -61,6 +65,8 @@ class Batch(msgspec.Struct, Generic[Task, Result], frozen=True, kw_only=True):
         told: Called with the name, and the result or why there is none, as soon as it is known.
         title: What the work is called while it goes on.
         total: How many there are with those that were done before; None for those of `tasks`.
+        needs: What one task occupies.
+        luggage: Content that tasks refer to, by its BLAKE3; it travels to the workers of a cluster.
     """
 
     tasks: Mapping[str, Task]
@@ -68,28 +74,47 @@ class Batch(msgspec.Struct, Generic[Task, Result], frozen=True, kw_only=True):
     told: Callable[[str, Result | ReproofError], None]
     title: str
     total: int | None = None
+    needs: Needs = Needs()
+    luggage: Mapping[str, bytes] = {}
+
+
+class _Crew(Protocol):
+    """Whoever takes tasks."""
+
+    def submit(self, work: Callable[[Task], Result], task: Task) -> Future[Result]:
+        """Give out one task; BrokenExecutor, also as its result: it has to be given out again."""
+
+    def look(self) -> None:
+        """Raise where what is under way can never come to an end."""
+
+    def end(self) -> None:
+        """Let go of what is under way, and wait until it is."""
 
 
 def carry_out(batch: Batch[Task, Result], hands: Hands, emit: Emit) -> None:
     """Do all tasks of a batch, `hands.count` at the same time, and tell each result.
 
     A worker that dies takes nothing with it: what it did is given to another, at most three times. An
-    error of one task is told, and does not keep the others from being done.
+    error of one task is told, and does not keep the others from being done. On this machine no more go on
+    at the same time than it has CPUs and GPUs for.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was under way is ended, what was told is kept.
-        ExecutionError: The cluster cannot be reached.
+        ExecutionError: The cluster cannot be reached, or its workers cannot take part.
         UsageError: The package for it is not installed.
     """
     waiting = deque(batch.tasks.items())
     total = batch.total if batch.total is not None else len(waiting)
     progress = _Progress(batch.title, total - len(waiting), total, emit)
     attempts: Counter[str] = Counter()
+    count = hands.count
+    if hands.cluster is None and waiting:
+        count = fitting(min(count, len(waiting)), batch.needs, emit)
     progress.tell("start")
     try:
         while waiting:
-            with _executor(hands) as executor:
-                lost = _turns(executor, hands, batch, waiting, progress)
+            with _crew(hands, count, batch, emit) as workers:
+                lost = _turns(workers, count, batch, waiting, progress)
             for name, task in reversed(lost):
                 attempts[name] += 1
                 if attempts[name] < ATTEMPTS:
@@ -102,31 +127,33 @@ def carry_out(batch: Batch[Task, Result], hands: Hands, emit: Emit) -> None:
 
 
 def _turns(
-    executor: Executor,
-    hands: Hands,
+    workers: _Crew,
+    count: int,
     batch: Batch[Task, Result],
     waiting: deque[tuple[str, Task]],
     progress: _Progress,
 ) -> list[tuple[str, Task]]:
-    """Give out tasks until none is left, or the executor is broken.
+    """Give out tasks until none is left, or the workers are gone.
 
     Returns:
-        The tasks that were under way when it broke.
+        The tasks that were under way when they went.
     """
     running: dict[Future[Result], tuple[str, Task]] = {}
     lost: list[tuple[str, Task]] = []
     try:
         while (waiting and not lost) or running:
-            while waiting and not lost and len(running) < hands.count:
+            while waiting and not lost and len(running) < count:
                 name, task = waiting.popleft()
                 try:
-                    running[executor.submit(attend, batch.work, task)] = name, task
+                    running[workers.submit(batch.work, task)] = name, task
                 except BrokenExecutor:  # while nobody looked; this one was not under way
                     waiting.appendleft((name, task))
                     if not running:
                         return lost
                     break
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            ended, _ = wait(running, timeout=_LOOK, return_when=FIRST_COMPLETED)
+            if not ended:
+                workers.look()
             for future in ended:
                 name, task = running.pop(future)
                 if _take(future, name, batch):
@@ -136,7 +163,7 @@ def _turns(
     except BaseException:
         for future in running:
             future.cancel()
-        executor.shutdown(wait=True, cancel_futures=True)
+        workers.end()
         raise
     return lost
 
@@ -151,10 +178,6 @@ def _take(future: Future[Result], name: str, batch: Batch[Task, Result]) -> bool
         raise KeyboardInterrupt from error
     except ReproofError as error:
         batch.told(name, error)
-    except Exception as error:
-        if type(error).__name__ == "KilledWorker":  # Dask's; it has tried again by itself
-            return False
-        raise
     return True
 
 
@@ -182,34 +205,34 @@ class _Progress:
         )
 
 
+class _Processes:
+    """Workers of this machine, each a process of its own."""
+
+    def __init__(self, count: int) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would take over locks that threads hold
+        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin_worker)
+
+    def submit(self, work: Callable[[Task], Result], task: Task) -> Future[Result]:
+        return self._pool.submit(attend, work, task)
+
+    def look(self) -> None:
+        """A pool says so by itself when one of its processes dies."""
+
+    def end(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
 @contextmanager
-def _executor(hands: Hands) -> Iterator[Executor]:
+def _crew(hands: Hands, count: int, batch: Batch[Task, Result], emit: Emit) -> Iterator[_Crew]:
     if hands.cluster is not None:
-        with _dask(hands.cluster) as executor:
-            yield executor
+        with crew(hands.cluster, batch.needs, batch.luggage, emit) as workers:
+            yield workers
         return
-    context = multiprocessing.get_context("spawn")  # a fork would take over locks that threads hold
-    with ProcessPoolExecutor(hands.count, mp_context=context, initializer=begin_worker) as executor:
-        yield executor
-
-
-@contextmanager
-def _dask(address: str) -> Iterator[Executor]:
+    processes = _Processes(count)
     try:
-        from distributed import Client
-    except ImportError as error:
-        raise UsageError(
-            "re-runs on a cluster need Dask, which is not installed",
-            hint="run `pip install 'reproof[dask]'`",
-        ) from error
-    try:
-        client = Client(address, timeout=30, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ExecutionError(
-            f"cannot reach the Dask scheduler at `{address}`", details=[("reason", str(error))]
-        ) from error
-    with client, client.get_executor(pure=False, retries=ATTEMPTS - 1) as executor:
-        yield executor
+        yield processes
+    finally:
+        processes.end()
 
 
 class _State:

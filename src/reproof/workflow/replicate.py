@@ -34,6 +34,8 @@ from reproof.workflow.earlier_runs import require_kept
 from reproof.workflow.fetch import fetch_content, places_of
 from reproof.workflow.lookup import Place, find_record, is_served, place_of
 from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.needs import Needs, largest, needs_of
+from reproof.workflow.parcel import pack
 from reproof.workflow.replication_log import ReplicationLog
 from reproof.workflow.replication_notes import conditions_of, notes_of
 from reproof.workflow.room import Plan
@@ -105,6 +107,10 @@ class _Side(msgspec.Struct, frozen=True, kw_only=True):
             rooms=rooms if options.hands.cluster is None else None,
             served=is_served(self.found, self.place),
         )
+
+    def needs(self, options: ReplicateOptions) -> Needs:
+        """What one of its replicates occupies."""
+        return needs_of(self.found.record, self.settings.resources, options.hands.resources)
 
 
 def replicate(reference: str, options: ReplicateOptions, emit: Emit = silent) -> Replication:
@@ -284,7 +290,7 @@ def _carry_out(
         for side in sides
         if store.result(side.found.id, plan.parameter, seed) is None
     }
-    plans = {side.found.id: side.plan(options, rooms) for side in sides}
+    plans, luggage = _plans({side.found.id: side for side, _ in trials.values()}, options, rooms, emit)
     missing: dict[tuple[str, int], str] = {}
 
     def told(name: str, result: Tried | ReproofError) -> None:
@@ -313,6 +319,8 @@ def _carry_out(
                 told=told,
                 title="re-running with other seeds",
                 total=len(plan.seeds) * len(sides),
+                needs=largest([side.needs(options) for side in sides]),
+                luggage=luggage,
             ),
             options.hands,
             emit,
@@ -320,6 +328,18 @@ def _carry_out(
     finally:
         remove_tree(rooms)
     return missing
+
+
+def _plans(
+    sides: dict[str, _Side], options: ReplicateOptions, rooms: Path, emit: Emit
+) -> tuple[dict[str, Plan], dict[str, bytes]]:
+    """What the rooms are made from, by record, and the content that has to travel for it."""
+    plans = {record: side.plan(options, rooms) for record, side in sides.items()}
+    if options.hands.cluster is None:
+        return plans, {}
+    packed = {record: pack(plan, emit) for record, plan in plans.items()}
+    luggage = {digest: content for each in packed.values() for digest, content in each.luggage.items()}
+    return {record: each.plan for record, each in packed.items()}, luggage
 
 
 def _evaluate(

@@ -23,6 +23,7 @@ from reproof.execute.protocol import Confinement
 from reproof.execute.select import Choice, Isolation
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
+from reproof.model.parcel import Parcel
 from reproof.model.recipe import Recipe
 from reproof.model.record import Record, Tool
 from reproof.project.settings import Settings, read_settings
@@ -65,6 +66,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
         wheels: A folder of wheels; packages come from there alone.
         served: The recorded run logged to a server, which names runs itself; a local store has the process do it.
+        parcel: Where everything is once the plan has travelled: `source`, `store` and `stores` are places of the
+            machine that it comes from then; see :func:`reproof.workflow.parcel.settle`.
     """
 
     record: Record
@@ -81,6 +84,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     allow_python: str | None = None
     wheels: Path | None = None
     served: bool = False
+    parcel: Parcel | None = None
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

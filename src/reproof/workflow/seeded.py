@@ -15,6 +15,7 @@ from reproof.project.mlproject import parse_mlproject
 from reproof.project.rendering import Places, render
 from reproof.workflow.judge import Side, last_lines
 from reproof.workflow.observe import Evidence
+from reproof.workflow.parcel import settle
 from reproof.workflow.room import Plan, Room, clean_room, rerun
 
 
@@ -59,7 +60,8 @@ def try_seed(trial: Trial) -> Tried:
         if event.kind == "warning":
             warnings.append(event)
 
-    plan = msgspec.structs.replace(trial.plan, record=with_seed(trial.plan.record, trial.seed))
+    plan = settle(trial.plan)
+    plan = msgspec.structs.replace(plan, record=with_seed(plan.record, trial.seed))
     with clean_room(plan, keep=False, emit=emit) as room:
         if trial.parameter is not None:
             room = with_parameter(room, trial.parameter, str(trial.seed))  # noqa: PLW2901

@@ -26,6 +26,7 @@ from reproof.model.difference import Difference, Outcome
 from reproof.model.event import Emit, Event, silent
 from reproof.model.survey import Survey, SurveyRow
 from reproof.model.verdict import SAME, Verdict, accepted
+from reproof.project.settings import Settings, read_settings
 from reproof.store.surveys import SurveyStore
 from reproof.tracking import experiments
 from reproof.tracking.address import resolve
@@ -33,6 +34,7 @@ from reproof.tracking.experiments import Experiment, RunHead
 from reproof.tracking.values import Access
 from reproof.workflow.cached import mlflow_interpreters
 from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.needs import needs_of
 from reproof.workflow.run import now
 from reproof.workflow.unrecorded.results import iso
 from reproof.workflow.verify import verify
@@ -109,7 +111,14 @@ def verify_all(wanted: SurveyOptions, emit: Emit = silent) -> Survey:
         emit(Event(kind="note", subject="run", message=f"{name[:12]}: {said}"))
 
     if tasks:
-        batch = Batch(tasks=tasks, work=_verify_one, told=told, title="verifying the runs", total=len(whole))
+        batch = Batch(
+            tasks=tasks,
+            work=_verify_one,
+            told=told,
+            title="verifying the runs",
+            total=len(whole),
+            needs=needs_of(None, _settings().resources, wanted.hands.resources),
+        )
         carry_out(batch, wanted.hands, emit)
     return _survey(wanted, access, experiment, [rows[head.run_id] for head in whole], kept, len(heads))
 
@@ -159,6 +168,11 @@ def _folder() -> Path:
     """Where rows are kept: the repository here, else the user's data folder."""
     top = git.find_top(Path.cwd())
     return own_folder(top) if top is not None else data_directory()
+
+
+def _settings() -> Settings:
+    """Of the project here; of all runs of an experiment no other can be asked before each is found."""
+    return read_settings(Path.cwd(), git.find_top(Path.cwd()))
 
 
 def _words(access: Access, options: VerifyOptions) -> tuple[str, ...]:
