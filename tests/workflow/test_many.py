@@ -15,7 +15,9 @@ import pytest
 from chores import Chore, work
 from reproof.errors import ExecutionError, ReproofError, UsageError
 from reproof.model.event import Event
+from reproof.workflow import cluster
 from reproof.workflow.many import ATTEMPTS, Batch, Hands, carry_out
+from reproof.workflow.needs import Needs
 
 
 def do(tmp_path: Path, kinds: dict[str, str], count: int = 2) -> tuple[dict[str, object], list[Event]]:
@@ -116,11 +118,32 @@ def test_workers_end_with_whoever_started_them(tmp_path: Path, number: int) -> N
     assert "interrupted" in out or number == signal.SIGKILL
 
 
-@pytest.mark.skipif("distributed" in sys.modules, reason="Dask is here")
-def test_a_cluster_needs_dask(tmp_path: Path) -> None:
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        batch = Batch(tasks={"a": 1}, work=work, told=print, title="")
-        with pytest.raises(UsageError, match="Dask"):
-            carry_out(batch, Hands(cluster="tcp://192.0.2.1:1"), lambda event: None)
+def test_a_cluster_needs_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    batch = Batch(tasks={"a": 1}, work=work, told=print, title="")
+    with pytest.raises(UsageError, match="Dask") as caught:
+        carry_out(batch, Hands(cluster="tcp://192.0.2.1:1"), lambda event: None)
+    assert caught.value.hint == "run `pip install 'reproof[dask]'`"
+
+
+@pytest.mark.needs("distributed")
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_CONNECT", 1.0)
+    batch = Batch(tasks={"a": 1}, work=work, told=print, title="")
+    with pytest.raises(ExecutionError, match="cannot reach the Dask scheduler at `tcp:"):
+        carry_out(batch, Hands(cluster="tcp://127.0.0.1:1"), lambda event: None)
+
+
+def test_no_more_processes_than_there_is_room_for(tmp_path: Path) -> None:
+    told: list[object] = []
+    events: list[Event] = []
+    batch = Batch(
+        tasks={name: Chore(str(tmp_path), name) for name in "ab"},
+        work=work,
+        told=lambda name, result: told.append((name, result[1])),
+        title="chores",
+        needs=Needs(cpus=4096),
+    )
+    carry_out(batch, Hands(count=2), events.append)
+    assert len({process for _, process in told}) == 1
+    assert "1 at a time instead of 2: each occupies 4096 of" in events[0].message
