@@ -9,7 +9,7 @@ import msgspec
 
 from reproof.base.files import remove_tree
 from reproof.capture.secrets import conceal_in
-from reproof.compare import compare_files
+from reproof.compare import compare_files, hydra
 from reproof.compare.metrics import compare_metrics, compare_parameters
 from reproof.errors import StoreError
 from reproof.model.artifact import Artifact
@@ -18,6 +18,7 @@ from reproof.model.policy import Policy, Rule
 from reproof.model.record import Record
 from reproof.model.verdict import NotChecked
 from reproof.store.directory import DirectoryStore
+from reproof.workflow.run_folders import pair_folders, without_times
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -142,8 +143,14 @@ class _Content(msgspec.Struct, frozen=True):
     """An artifact of one side, where its bytes are, and what belongs beside it to understand it."""
 
     artifact: Artifact
-    store: DirectoryStore
+    side: Side
     beside: tuple[Artifact, ...] = ()
+    names: frozenset[str] = frozenset()
+
+    @property
+    def store(self) -> DirectoryStore:
+        """Where the bytes are."""
+        return self.side.store
 
     @property
     def is_here(self) -> bool:
@@ -160,32 +167,69 @@ class _Content(msgspec.Struct, frozen=True):
                 self.store.get(artifact.digest, folder / PurePosixPath(artifact.name).relative_to(base))
         return folder / PurePosixPath(self.artifact.name).name
 
+    def without(self, kind: str, copy: Path) -> bool:
+        """Take out of a private copy what hydra wrote of place and time; whether there was any."""
+        return hydra.set_aside(copy, kind, lambda path: without_times(path, self.side.record))
+
 
 def _compare_products(expected: Side, actual: Side, policy: Policy, scratch: Path) -> Iterator[Difference]:
     before, after = _contents(expected), _contents(actual)
-    for name in sorted({*before, *after}):
+    pairs = pair_folders(expected.record, actual.record)
+    for name in sorted({*before, *after} - pairs.taken):
         rule = policy.rule_for(name)
-        if name not in after:
+        other = pairs.names.get(name)
+        if name in pairs.doubtful:
+            yield _doubtful((before.get(name) or after[name]).artifact)
+        elif other is not None:
+            found = _compare_one(before[name], after[other], rule, scratch)
+            summary = f"{found.summary}; the re-run made it as `{other}`"
+            yield _set_aside(found, pairs.reasons[name], summary)
+        elif name not in after:
             yield _one_sided(before[name].artifact, "the re-run did not make it")
         elif name not in before:
             yield _one_sided(after[name].artifact, "only the re-run made it")
-        elif rule.stable == "name" or rule.ignore is not None:
-            yield Difference(
-                subject=name,
-                outcome=Outcome.EQUIVALENT,
-                kind="name",
-                summary="present on both sides",
-                canonicalised=("content (declared stable by name only)",),
-            )
         else:
-            yield _compare_pair(before[name], after[name], rule, scratch)
+            yield _compare_one(before[name], after[name], rule, scratch)
+
+
+def _compare_one(before: _Content, after: _Content, rule: Rule, scratch: Path) -> Difference:
+    if rule.stable == "name" or rule.ignore is not None:
+        return Difference(
+            subject=before.artifact.name,
+            outcome=Outcome.EQUIVALENT,
+            kind="name",
+            summary="present on both sides",
+            canonicalised=("content (declared stable by name only)",),
+        )
+    return _compare_pair(before, after, rule, scratch)
+
+
+def _set_aside(difference: Difference, names: tuple[str, ...], summary: str) -> Difference:
+    """The same with something more set aside: nothing is identical then."""
+    return msgspec.structs.replace(
+        difference,
+        outcome=max(difference.outcome, Outcome.EQUIVALENT),
+        summary=summary,
+        canonicalised=(*difference.canonicalised, *names),
+    )
+
+
+def _doubtful(artifact: Artifact) -> Difference:
+    return Difference(
+        subject=artifact.name,
+        outcome=Outcome.UNKNOWN,
+        kind="artifact",
+        summary="both runs made it in folders named by time or number, and in several: which belong together is not known",
+        evidence={"size": artifact.size},
+    )
 
 
 def _contents(side: Side) -> dict[str, _Content]:
     """The products by name; the description of a model comes with the model's other files."""
     products = side.record.products
+    names = frozenset(each.name for each in products)
     return {
-        artifact.name: _Content(artifact, side.store, _beside(artifact, products)) for artifact in products
+        artifact.name: _Content(artifact, side, _beside(artifact, products), names) for artifact in products
     }
 
 
@@ -255,7 +299,13 @@ def _compare_content(before: _Content, after: _Content, rule: Rule, scratch: Pat
             actual=str(actual.digest),
         )
     left, right = before.lay_out(scratch / "expected"), after.lay_out(scratch / "actual")
-    return compare_files(left, right, subject=expected.name, tolerance=rule.tolerance)
+    kind = hydra.kind_of(expected.name, before.names)
+    done = [each.without(kind, copy) for each, copy in ((before, left), (after, right)) if kind is not None]
+    found = compare_files(left, right, subject=expected.name, tolerance=rule.tolerance)
+    if kind is None or not any(done):
+        return found
+    same = found.outcome is Outcome.IDENTICAL
+    return _set_aside(found, (kind,), f"the same but for {kind}" if same else found.summary)
 
 
 def _is_executable(artifact: Artifact) -> bool:

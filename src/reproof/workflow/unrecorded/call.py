@@ -17,11 +17,14 @@ import msgspec
 from reproof.base import git
 from reproof.errors import MissingError, UsageError
 from reproof.model.verdict import Condition
+from reproof.project.hydra_config import overrides, read_main
 from reproof.project.mlproject import EntryPoint, MLProject, read_mlproject
 from reproof.project.script_options import ScriptOptions, read_options, words_for
 from reproof.tracking.values import Run
 
 _NAME = "mlflow.source.name"
+_OPTIONS = "parameters of the run that are options of the script"
+_OVERRIDES = "parameters of the run that hydra's configuration in the commit has with other values"
 _HINT = "pass `--entry-point train.py`, or the whole command after `--`"
 
 
@@ -176,16 +179,16 @@ def _of_script(run: Run, name: str, top: Path, names: list[str], *, named: bool)
     # A link may lead anywhere: nothing is read through it.
     source = "" if (top / script).is_symlink() else (top / script).read_text("utf-8", "replace")
     options = read_options(source)
-    words = _arguments(run, script, options)
+    main = read_main(source)
+    if main is not None and not options.options:
+        words, note = overrides(main, top / script, top, run.parameters)[0], _OVERRIDES
+    else:
+        words, note = _arguments(run, script, options), _OPTIONS
     told = "`--entry-point`" if named else f"the run names `{name}`"
     assumed = [Condition("assumed entry point", f"`{script}`", told)]
     if words:
         said = shlex.join(words)
-        assumed.append(
-            Condition(
-                "assumed arguments", f"`{said}`", "parameters of the run that are options of the script"
-            )
-        )
+        assumed.append(Condition("assumed arguments", f"`{said}`", note))
     else:
         more = "; it reads sys.argv" if options.raw else ""
         assumed.append(Condition("assumed arguments", "none", f"MLflow does not keep the command line{more}"))
@@ -241,8 +244,6 @@ def _arguments(run: Run, script: str, options: ScriptOptions) -> list[str]:
             f"the arguments are not known: `{script}` has commands, and MLflow does not keep the command line",
             hint=f"give the whole command after `--`, as in `-- python {script} train`",
         )
-    if options.kind == "hydra":
-        return []
     words, _, lacking = words_for(options, run.parameters)
     if lacking:
         raise MissingError(
