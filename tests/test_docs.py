@@ -39,6 +39,7 @@ VALUES = {
         "max-kept-bytes": '"1 GiB"',
         "max-untracked-bytes": "1",
         "max-store-bytes": '"2 GB"',
+        "resources": "{cpus = 2, GPU = 1}",
     },
     "tool.reproof.environment": {
         "python": '"3.11"',

@@ -22,6 +22,7 @@ network = true
 pass-env = ["OMP_NUM_THREADS"]
 max-kept-bytes = "2 GiB"
 max_untracked_bytes = 1000
+resources = {cpus = 2, GPU = 0.5}
 
 [tool.reproof.environment]
 python = "3.12"
@@ -66,6 +67,11 @@ BAD = {
     "variable_with_value": '[tool.reproof]\npass-env = ["A=1"]\n',
     "size": '[tool.reproof]\nmax-kept-bytes = "2 apples"\n',
     "size_negative": "[tool.reproof]\nmax-kept-bytes = -1\n",
+    "resources_number": "[tool.reproof]\nresources = 2\n",
+    "resources_zero": "[tool.reproof.resources]\nGPU = 0\n",
+    "resources_text": '[tool.reproof.resources]\nmax-gpus = "two"\n',
+    "resources_truth": "[tool.reproof.resources]\nGPU = true\n",
+    "resources_nan": "[tool.reproof.resources]\nGPU = nan\n",
     "python_number": "[tool.reproof.environment]\npython = 3.11\n",
     "accept_unknown": '[tool.reproof.compare]\naccept = "unknown"\n',
     "accept_misspelled": '[tool.reproof.compare]\naccept = "equivalnt"\n',
@@ -97,6 +103,7 @@ def test_every_key(tmp_path: Path) -> None:
     assert found.pass_env == ("OMP_NUM_THREADS",)
     assert found.max_kept_bytes == 2 * 1024**3
     assert found.max_untracked_bytes == 1000
+    assert found.resources == {"cpus": 2.0, "GPU": 0.5}
     assert (found.environment.python, found.environment.extras, found.environment.groups) == (
         "3.12",
         ("gpu",),
