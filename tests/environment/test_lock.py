@@ -211,6 +211,15 @@ def test_a_lock_that_is_not_toml(project, lock):
         lock(kind="pylock.toml", file="pylock.toml")
 
 
+def test_requirements_beside_a_lock_disagree_by_their_pins(project):
+    (project / "more.txt").write_text("beta==2.0\n")
+    text = "-r more.txt\n--index-url https://packages.example.org/simple\nalpha>=1\n-e .\n"
+    (project / "requirements.txt").write_text(text)
+    held = read_lock_file(project / "requirements.txt", "requirements.txt")
+    installed = [Distribution(name="alpha", version="1.0"), Distribution(name="beta", version="3.0")]
+    assert disagreements(held, installed) == ("`requirements.txt` has beta 2.0, the environment 3.0",)
+
+
 def test_disagreements_name_both_versions(project):
     (project / "uv.lock").write_text(
         '[[package]]\nname = "alpha"\nversion = "1.0"\n[[package]]\nname = "beta"\nversion = "2.0"\n'

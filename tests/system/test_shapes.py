@@ -69,11 +69,12 @@ def conditions(verdict: Any) -> dict[str, Any]:
 
 def test_a_lock_of_poetry_and_folders_of_hydra(make_project: Callable[..., Project], warm: None) -> None:
     lock = {name: (LOCKS / name).read_text() for name in ("poetry.lock", "pyproject.toml")}
-    project = make_project({"train.py": TRAIN, **CONFIG, **lock})
+    project = make_project({"train.py": TRAIN, **CONFIG, **lock, "requirements.txt": "iniconfig==1.1.1\n"})
     project.reproof("run", "--no-log", "--", "python", "train.py", "optimizer.lr=0.1", expect=0)
     record = project.record()
     assert record["environment"]["lock"]["source"] == "poetry.lock"
     assert {"hydra-core", "iniconfig"} <= {each["name"] for each in record["environment"]["distributions"]}
+    assert "has iniconfig 1.1.1" in record["environment"]["disagreements"][0]
     verdict = project.verify("--no-log", expect=0)
     assert verdict["word"] == "reproduced"
     assert "poetry.lock" in str(conditions(verdict)["environment"])

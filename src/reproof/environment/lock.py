@@ -91,13 +91,20 @@ def disagreements(lock: LockText, distributions: Iterable[Distribution]) -> tupl
     )
 
 
-def read_lock_file(path: Path, name: LockFormat) -> LockText:
-    """A lock file as it stands, unchecked: for :func:`disagreements`.
+def read_lock_file(path: Path, name: str) -> LockText:
+    """A lock file as it stands, unchecked: for :func:`disagreements`. By its `name` it is known what it is.
 
     Raises:
         ProjectError: It cannot be read.
     """
-    return LockText(format=name, text=read_text(path), source=path.name)
+    form: LockFormat = (
+        "uv.lock" if name == "uv.lock" else "pylock.toml" if name == "pylock.toml" else "requirements"
+    )
+    text = read_text(path)
+    if form == "requirements":
+        lines = read_lines(text.splitlines(), path.parent, path.name)
+        text = "".join(f"{line.text}\n" for line in lines if line.requirement and line.name)
+    return LockText(format=form, text=text, source=path.name)
 
 
 def _same_version(version: str, others: set[str]) -> bool:

@@ -370,7 +370,7 @@ def _read_text(store: DirectoryStore, artifact: Artifact) -> str:
 
 
 def _disagreement(folder: Path, name: str, environment: Environment) -> tuple[str, ...]:
-    return disagreements(read_lock_file(folder / name, Path(name).name), environment.distributions)  # type: ignore[arg-type]
+    return disagreements(read_lock_file(folder / name, Path(name).name), environment.distributions)
 
 
 def _require_same(recorded: tuple[Distribution, ...], made: tuple[Distribution, ...]) -> None:
