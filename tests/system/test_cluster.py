@@ -128,9 +128,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.write("untracked.txt", "1")
     command = ("run", "--env-manager", "local", "--seed", "1", "--", "python", "train.py")
     made.reproof(*command, str(base / "notes"), expect=0)
-    (base / "notes" / "wait").touch()
     yield made
     remove_tree(base / "cache")
+
+
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
 
 
 def wait_for(found: Any, count: int) -> list[Path]:
@@ -144,8 +148,8 @@ def wait_for(found: Any, count: int) -> list[Path]:
 
 def test_a_worker_killed_half_way_loses_nothing(project: Project, tmp_path: Path) -> None:
     notes = project.folder.parent / "notes"
-    for path in notes.glob("*.*"):
-        path.unlink()
+    empty(notes)
+    (notes / "wait").touch()
     words = (
         "replicate",
         "--seeds",
@@ -187,7 +191,8 @@ def test_a_worker_killed_half_way_loses_nothing(project: Project, tmp_path: Path
     assert rows[0]["metrics"] == recorded  # the seed of the recorded run, made on another worker
 
 
-def test_what_cannot_take_part_is_named_before_anything_starts(project: Project, tmp_path: Path) -> None:
+def test_what_cannot_take_part_is_named_and_resources_are_heeded(project: Project, tmp_path: Path) -> None:
+    notes = project.folder.parent / "notes"
     words = ("replicate", "--seeds", "7,8", "--no-log", "--isolation", "process")
     with cluster_without(project, tmp_path) as cluster:
         on = ("--on", cluster.address)
@@ -201,6 +206,13 @@ def test_what_cannot_take_part_is_named_before_anything_starts(project: Project,
         other.kill()
         other.wait()
         cluster.worker("plain")
+        empty(notes)
         refused = project.reproof(*words, *on, "--resources", "GPU=1", expect=2)
         assert "no worker of the cluster offers `GPU=1`" in refused.err
         assert "dask worker tcp://ADDRESS --resources" in refused.err
+        assert list(notes.iterdir()) == []
+        cluster.worker("gifted", "--resources", "GPU=1")
+        project.reproof(*words, *on, "--resources", "GPU=1", expect=3)  # two runs are too few to judge
+        rooms = {path.read_text() for path in notes.glob("*.begun")}
+        assert len(rooms) == 2
+        assert all(str(cluster.cache("gifted")) in room for room in rooms)
