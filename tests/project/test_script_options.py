@@ -90,3 +90,75 @@ def test_other_kinds() -> None:
     assert read_options("import sys\nprint(sys.argv)").raw
     assert read_options("print 'python 2'").options == ()
     assert read_options("x = '\\0'; \0").options == ()
+
+
+TYPER = """
+import typer
+from typing import Annotated, List, Optional
+
+def main(
+    source: str,
+    learning_rate: float = 0.1,
+    depth: Annotated[int, typer.Option("--max-depth", "-d")] = 3,
+    name: str = typer.Option(..., "--name", help="of the run"),
+    augment: bool = False,
+    force: bool = typer.Option(False, "--force", help="at any price"),
+    layers: Optional[List[int]] = None,
+    tags: list[str] = typer.Option([], "--tag"),
+    out: str = typer.Argument("out"),
+):
+    ...
+
+ENTRY
+"""
+
+
+@pytest.mark.parametrize(
+    "entry", ["typer.run(main)", "app = typer.Typer()\n@app.command()\ndef other(): ..."]
+)
+def test_typer(entry: str) -> None:
+    source = TYPER.replace("ENTRY", entry)
+    if "command" in entry:
+        source = source.replace("def main(", "@app.command()\ndef main(").replace(
+            "def other(): ...", "def last(x): ..."
+        )
+        assert read_options(source).commands
+        return
+    given = {
+        "source": "rows.csv",
+        "learning_rate": "0.5",
+        "depth": "4",
+        "name": "a b",
+        "augment": "False",
+        "force": "True",
+        "layers": "[64, 32]",
+        "tags": "['x', 'y']",
+        "out": "there",
+    }
+    options = read_options(source)
+    assert options.kind == "typer"
+    words, _, missing = words_for(options, given)
+    assert words == [
+        "--learning-rate=0.5",
+        "--max-depth=4",
+        "--name=a b",
+        "--no-augment",
+        "--force",
+        "--layers=64",
+        "--layers=32",
+        "--tag=x",
+        "--tag=y",
+        "rows.csv",
+        "there",
+    ]
+    assert not missing
+    assert words_for(options, {})[2] == ["source", "--name"]
+
+
+def test_another_run_is_no_typer() -> None:
+    assert not read_options("def main(a): ...\nrun(main)").options
+
+
+def test_a_callback_of_typer_means_commands() -> None:
+    source = "import typer\napp = typer.Typer()\n@app.callback()\ndef top(): ...\n@app.command()\ndef fit(a: int): ..."
+    assert read_options(source).commands

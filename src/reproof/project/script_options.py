@@ -1,7 +1,7 @@
 """Which options the command line of a Python script has, read from its source: nothing of it is run.
 
 Understood are calls of argparse's ``add_argument`` and click's ``option`` and ``argument`` with literal
-names. What is built in other ways is not seen; what is seen only serves to guess a command that is then
+names, and signatures of typer. What is built in other ways is not seen; what is seen only serves to guess a command that is then
 stated as a guess.
 """
 
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
+
+from reproof.project.typer_options import TyperParameter, typer_commands
 
 #: How a value becomes words: ``value`` one word, ``flag`` none, ``several`` any number, ``repeated`` the option
 #: again for each.
@@ -50,7 +52,7 @@ class ScriptOptions(msgspec.Struct, frozen=True, kw_only=True):
         options: In the order of the source.
         commands: It has commands below it, so that there is no one command line.
         raw: It reads ``sys.argv`` itself.
-        kind: ``argparse``, ``click``, ``hydra``, or empty.
+        kind: ``argparse``, ``click``, ``hydra``, ``typer``, or empty.
     """
 
     options: tuple[ScriptOption, ...] = ()
@@ -82,10 +84,17 @@ def read_options(source: str) -> ScriptOptions:
     text = ast.unparse(tree)
     if re.search(r"@hydra\.main|@main\(.*config_name", text):
         kinds.add("hydra")
+    typed = typer_commands(tree)
+    if len(typed) == 1 and not options:
+        kinds.add("typer")
+        options.update((each.key, each) for each in map(_typer, typed[0]))
     ordered = sorted(options.values(), key=lambda each: each.flag == "" and each.shape == "several")
     return ScriptOptions(
         options=tuple(ordered),
-        commands=commands or bool(re.search(r"@(click\.)?group\b", text)),
+        commands=commands
+        or len(typed) > 1
+        or (bool(typed) and ".callback(" in text)
+        or bool(re.search(r"@(click\.)?group\b", text)),
         raw="sys.argv" in text,
         kind=min(kinds, default=""),
     )
@@ -225,6 +234,23 @@ def _click(call: ast.Call, kind: str) -> Iterator[ScriptOption]:
         off=off.strip(),
         shape=shape,
         required=facts.get("required") is True,
+    )
+
+
+def _typer(given: TyperParameter) -> ScriptOption:
+    key = same_name(given.name)
+    if not given.flags:
+        shape: Shape = "several" if given.kind == "list" else "value"
+        return ScriptOption(key=key, shape=shape, required=given.required)
+    flag, _, off = max(given.flags, key=lambda name: name.startswith("--")).partition("/")
+    shape = "flag" if given.kind == "flag" else "repeated" if given.kind == "list" else "value"
+    return ScriptOption(
+        key=key,
+        also=same_name(flag),
+        flag=flag.strip(),
+        off=off.strip(),
+        shape=shape,
+        required=given.required,
     )
 
 
