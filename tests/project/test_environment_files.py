@@ -212,3 +212,9 @@ def test_a_lock_of_pipenv_names_its_python(tmp_path: Path) -> None:
     assert (found.kind, found.python, found.python_source) == ("Pipfile.lock", "3.11", "Pipfile.lock")
     assert found.notes == ("`poetry.lock` is passed over: `Pipfile.lock` counts",)
     assert find(tmp_path, **{"Pipfile.lock": "{"}).python is None
+
+
+def test_packages_of_poetry_without_a_lock_are_said_not_to_be_read(tmp_path: Path) -> None:
+    found = find(tmp_path, **{"pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.11"\nsix = "*"\n'})
+    assert (found.kind, found.lock_kind, found.python) == ("none", None, None)
+    assert "run `poetry lock`" in found.notes[0]

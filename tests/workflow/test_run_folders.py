@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from reproof.model.artifact import Artifact
+from reproof.model.difference import Outcome
+from reproof.model.policy import Policy
 from reproof.model.record import Byproducts, CodeSection, ProjectSection, Record, Tool
+from reproof.store.directory import DirectoryStore
+from reproof.workflow.judge import Side, judge
 from reproof.workflow.run_folders import NUMBER, TIME, pair_folders
 
 
@@ -89,3 +97,72 @@ def test_numbers_that_loggers_of_lightning_count() -> None:
     assert pairs.names == dict(zip(before, after, strict=True))
     assert set(pairs.reasons.values()) == {(NUMBER,)}
     assert not pair_folders(record(FIRST, *before), record(SECOND, *before)).names
+
+
+Judged = Callable[[dict[str, str], dict[str, str]], dict[str, tuple[Outcome, tuple[str, ...]]]]
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Judged:
+    """Compares the files of a run with those of a re-run: outcome and what was set aside, by name."""
+    store = DirectoryStore(tmp_path / "store")
+
+    def side(started: str, files: dict[str, str]) -> Side:
+        kept = [
+            Artifact(
+                name=name,
+                digests={"blake3": store.put_bytes(text.encode()).value},
+                size=len(text),
+                origin="tree",
+                kept=True,
+            )
+            for name, text in files.items()
+        ]
+        return Side(msgspec.structs.replace(record(started), products=tuple(kept)), store)
+
+    def compare(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[Outcome, tuple[str, ...]]]:
+        found = judge(side(FIRST, before), side(SECOND, after), Policy(), tmp_path / "scratch")
+        return {each.subject: (each.outcome, each.canonicalised) for each in found.differences}
+
+    return compare
+
+
+OLD, NEW = "outputs/2026-11-23/17-58-55", "outputs/2026-12-01/09-00-03"
+
+
+def test_a_file_in_such_a_folder_is_equivalent_at_best(judged: Judged) -> None:
+    found = judged({f"{OLD}/a.json": "1", f"{OLD}/b.txt": "x"}, {f"{NEW}/a.json": "1", f"{NEW}/b.txt": "y"})
+    assert found[f"{OLD}/a.json"] == (Outcome.EQUIVALENT, (TIME,))
+    assert found[f"{OLD}/b.txt"] == (Outcome.DIFFERENT, (TIME,))
+    assert not any(name.startswith(NEW) for name in found)
+
+
+def test_what_only_one_of_them_made_stays_different(judged: Judged) -> None:
+    found = judged({f"{OLD}/a": "1", f"{OLD}/gone": ""}, {f"{NEW}/a": "1", f"{NEW}/more": ""})
+    assert found[f"{OLD}/gone"][0] is found[f"{NEW}/more"][0] is Outcome.DIFFERENT
+
+
+def test_what_is_in_doubt_is_unknown(judged: Judged) -> None:
+    found = judged({f"{OLD}/a": "1"}, {f"{NEW}/a": "1", "outputs/2026-12-01/09-00-05/a": "1"})
+    assert len(found) == 4
+    assert {outcome for name, (outcome, _) in found.items() if "/" in name} == {Outcome.UNKNOWN}
+
+
+def test_files_of_hydra_are_compared_without_place_and_time(judged: Judged) -> None:
+    def files(folder: str, home: str, stamp: str, loss: str) -> dict[str, str]:
+        runtime = f"    cwd: {home}\n    output_dir: {home}/{folder}\n"
+        log = f"[{stamp}][m][INFO] - {loss}\n"
+        return {f"{folder}/.hydra/hydra.yaml": f"hydra:\n  runtime:\n{runtime}", f"{folder}/train.log": log}
+
+    one = files(OLD, "/home/ada/work", "2026-11-23 17:58:55,958", "0.5")
+    two = files(NEW, "/tmp/room", "2026-12-01 09:00:03,001", "0.5")  # noqa: S108 - a name
+    found = judged(one, two)
+    assert found[f"{OLD}/.hydra/hydra.yaml"][0] is found[f"{OLD}/train.log"][0] is Outcome.EQUIVALENT
+    other = files(NEW, "/tmp/room", "2026-12-01 09:00:03,001", "0.6")  # noqa: S108 - a name
+    found = judged(one, other)
+    assert found[f"{OLD}/train.log"][0] is Outcome.DIFFERENT
+    strange = {
+        name: text.replace("output_dir: /tmp/room/outputs", "output_dir: /tmp/room/out")
+        for name, text in two.items()
+    }
+    assert judged(one, strange)[f"{OLD}/.hydra/hydra.yaml"][0] is Outcome.DIFFERENT

@@ -60,6 +60,9 @@ _TOOLS: tuple[tuple[Literal["poetry.lock", "pdm.lock", "Pipfile.lock"], str], ..
     ("pdm.lock", "pyproject.toml"),
     ("Pipfile.lock", "Pipfile"),
 )
+_UNLOCKED = (
+    "`pyproject.toml` names packages in Poetry's own form, which is read from `poetry.lock` alone: run `poetry lock`",
+)
 _FOREIGN_LOCKS = ("conda-lock.yml", "pixi.lock")
 _NESTED = re.compile(
     r"^\s*(?:-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(?P<file>[^\s#].*?)\s*(?:\s#.*)?$"
@@ -255,10 +258,12 @@ class _Reader:
             return self.finish(
                 EnvironmentSource(kind="requirements", source="requirements.txt", lock_kind=kind)
             )
-        if "project" in self.toml("pyproject.toml"):
+        document = self.toml("pyproject.toml")
+        if "project" in document:
             found = EnvironmentSource(kind="pyproject", source="pyproject.toml", lock_kind="pyproject")
             return self.finish(found)
-        return self.finish(EnvironmentSource(kind="none"))
+        unlocked = "dependencies" in _table(_table(document, "tool"), "poetry")
+        return self.finish(EnvironmentSource(kind="none", notes=_UNLOCKED if unlocked else ()))
 
     def follow(self, lines: Iterable[str], named_in: str) -> LockKind:
         """Read the files that requirement lines name, and those that these name; say if there are hashes."""
@@ -342,10 +347,10 @@ class _Reader:
         return self.python_of_tools(document)
 
     def python_of_tools(self, document: dict[str, Any]) -> tuple[str | None, str | None]:
-        """The version that Poetry's part of a pyproject.toml, or a Pipfile.lock that counts, asks for."""
+        """The version that Poetry's part of a pyproject.toml, or a Pipfile.lock, asks for, where it counts."""
         poetry = _table(_table(document, "tool"), "poetry")
         wanted = _table(poetry, "dependencies").get("python")
-        if isinstance(wanted, str) and (found := single(wanted)):
+        if "poetry.lock" in self.files and isinstance(wanted, str) and (found := single(wanted)):
             return found, "pyproject.toml"
         if "Pipfile.lock" in self.files:
             try:
