@@ -18,6 +18,7 @@ from reproof.workflow.explain.mixing import Mixer
 from reproof.workflow.explain.question import Question
 from reproof.workflow.explain.trials import Facts, Task, Workshop, Yardstick, carry_out_alone
 from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.needs import needs_of
 from reproof.workflow.room import Plan
 
 #: A mixture (ids of what is B's), and which repetition of it.
@@ -194,8 +195,15 @@ class Bench:
             else:
                 self._keep(by_name[name], result)
 
-        batch = Batch(tasks=tasks, work=carry_out_alone, told=told, title="re-running with factors swapped")
-        carry_out(batch, self._frame.hands, self._emit)
+        plan, hands = self._frame.plan, self._frame.hands
+        batch = Batch(
+            tasks=tasks,
+            work=carry_out_alone,
+            told=told,
+            title="re-running with factors swapped",
+            needs=needs_of(plan.record, plan.settings.resources, hands.resources),
+        )
+        carry_out(batch, hands, self._emit)
         if failed:
             raise failed[0]
 
