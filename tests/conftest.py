@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from uv import find_uv_bin
@@ -51,12 +53,28 @@ def _bubblewrap_works() -> bool:
     return subprocess.run(test, capture_output=True, check=False).returncode == 0
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One server is enough: what uses it runs in one worker, one test after the other."""
-    for item in items:
-        if "mlflow_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("mlflow-server"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a file that names a group run in one worker: what they share is dear, and made once.
+
+    pytest-xdist 3.8 writes groups into a name that pytest 9.2 no longer reads, so files say it here.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByGroups(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid.partition("::")[0]) or nodeid
+
+    config.option.loadscopereorder = False  # else the dearest tests, alone in their groups, come last
+    return ByGroups(config, log)
+
+
+@cache
+def _group_of(path: str) -> str | None:
+    """The first group that a file of tests names."""
+    text = (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
+    named = re.search(r'xdist_group\("([^"]+)"\)', text)
+    return named[1] if named else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
