@@ -84,6 +84,20 @@ def test_a_lock_of_poetry_and_folders_of_hydra(make_project: Callable[..., Proje
         assert "time of the run in the name of a folder" in found[f"outputs/{name}"]["canonicalised"]
     assert "times of lines in a log of hydra" in found["outputs/train.log"]["canonicalised"]
     assert not any(each["outcome"] == Outcome.DIFFERENT for each in verdict["differences"])
+    (model,) = project.folder.glob("outputs/*/*/model.json")
+    assert "reproduced" in project.reproof("show", str(model), expect=0).out
+    project.write("train.py", f"# nothing new\n{TRAIN}")
+    project.commit()
+    assert project.verify("--no-log", "--code", "HEAD", expect=0)["reproduced"]
+    project.write("train.py", TRAIN.replace("weight = 1.0", "weight = 2.0"))
+    project.commit()
+    changed = project.verify("--no-log", "--code", "HEAD", expect=1)
+    moved = {
+        each["subject"].rpartition("/")[2]
+        for each in changed["differences"]
+        if each["outcome"] == Outcome.DIFFERENT
+    }
+    assert moved == {"model.json", "train.log"}
     project.write("pyproject.toml", lock["pyproject.toml"].replace("~1.3", "~1.2"))
     project.commit()
     failed = project.reproof("run", "--no-log", "--", "python", "train.py", expect=125)

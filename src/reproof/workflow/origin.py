@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -39,8 +40,20 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
 def names_a_model(text: str) -> bool:
     """Whether `text` is something to be asked about here: a model's address, or a file or folder that is no record."""
     return text.lower().startswith(registry.SCHEME) or (
-        not text.endswith(".json") and ("/" in text or Path(text).suffix != "") and Path(text).exists()
+        ("/" in text or Path(text).suffix != "") and Path(text).exists() and not _may_be_record(Path(text))
     )
+
+
+def _may_be_record(path: Path) -> bool:
+    """A JSON file that is called as records are, or says that it is one: damaged or not, it is no model."""
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return True
+    return re.fullmatch(r"[0-9a-f]{64}", path.stem) is not None or b"reproof/record/" in head or not head
 
 
 def find_origin(subject: str, tracking_uri: str | None, emit: Emit) -> Origin:
