@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,8 @@ def work(chore: Chore) -> tuple[str, int]:
     (place / f"{chore.name}.begun-{begun}").touch()
     if chore.kind == "fail":
         raise MaterialError("no data", hint="keep it")
+    while chore.kind == "waits" and not (place / "go").exists():
+        time.sleep(0.05)
     if chore.kind == "always dies" or (chore.kind == "dies once" and begun == 0):
         os.kill(os.getpid(), signal.SIGKILL)
     return chore.name, os.getpid()

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +17,14 @@ from typing import Any
 
 import pytest
 
+import chores
+from chores import Chore, work
 from projects import Project, user_environment
 from reproof.base.files import remove_tree
+from reproof.errors import ExecutionError
+from reproof.workflow import cluster as clusters
+from reproof.workflow import many
+from reproof.workflow.many import Batch, Hands, carry_out
 
 pytestmark = [
     pytest.mark.needs("distributed", "mlflow", "bwrap"),
@@ -57,7 +64,7 @@ class Cluster:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         words = ["scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
-        self._start("scheduler", words)
+        self.scheduler = self._start("scheduler", words)
 
     @property
     def address(self) -> str:
@@ -216,3 +223,30 @@ def test_what_cannot_take_part_is_named_and_resources_are_heeded(project: Projec
         rooms = {path.read_text() for path in notes.glob("*.begun")}
         assert len(rooms) == 2
         assert all(str(cluster.cache("gifted")) in room for room in rooms)
+
+
+@pytest.mark.parametrize("victim", ["worker", "scheduler"])
+def test_what_is_left_without_anybody_is_not_waited_for(
+    victim: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "PATIENCE", 1.0)
+    monkeypatch.setattr(clusters, "_CONNECT", 3.0)
+    monkeypatch.setattr(many, "_LOOK", 0.5)
+    place = tmp_path / "chores"
+    place.mkdir()
+    tasks = {"left": Chore(str(place), "left", "waits")}
+    batch = Batch(tasks=tasks, work=work, told=lambda name, result: None, title="chores")
+    with cluster_without(project, tmp_path) as cluster:
+        worker = cluster.worker("only", PYTHONPATH=str(Path(chores.__file__).parent))
+        child = worker if victim == "worker" else cluster.scheduler
+
+        def kill() -> None:
+            wait_for(lambda: place.glob("left.begun-*"), 1)
+            child.kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        address = cluster.address.replace("dask", "tcp")
+        with pytest.raises(ExecutionError, match=r"has no worker|is gone|cannot reach"):
+            carry_out(batch, Hands(cluster=address), lambda event: None)
+        killer.join()

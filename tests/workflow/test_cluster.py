@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from reproof.model.digest import Digest
 from reproof.model.event import Event
 from reproof.workflow.cluster import (
     Sealed,
+    _Slots,
     _translated,
     luggage_store,
     require_offered,
@@ -68,14 +70,14 @@ def test_workers_with_another_version_are_refused(said: object, shown: str) -> N
     assert details["here"] == "1.0"
     assert shown in details["tcp://b"]
     assert "tcp://a" not in details
-    assert caught.value.hint == "run `pip install reproof==1.0` where the workers run"
+    assert caught.value.hint == "run `pip install reproof==1.0` where they run"
 
 
 def test_workers_with_another_python_are_named() -> None:
     events: list[Event] = []
     require_same_version({"tcp://a": ("2.7.18", ["1.0"]), "tcp://b": (PYTHON, ["1.0"])}, "1.0", events.append)
     assert [(event.kind, event.message) for event in events] == [
-        ("warning", f"1 of 2 workers run reproof with Python 2.7.18, here it is {PYTHON}")
+        ("warning", f"1 of 2 processes of the cluster run Python 2.7.18, here it is {PYTHON}")
     ]
 
 
@@ -101,3 +103,24 @@ def test_errors_of_dask_and_of_tasks_are_told_apart() -> None:
     died = _translated(killed("KilledWorker", "distributed.scheduler"))
     assert isinstance(died, ExecutionError)
     assert "died" in died.message
+
+
+def test_re_runs_of_one_worker_occupy_no_more_cpus_than_it_has() -> None:
+    slots, taken, peaks = _Slots(), [0], []
+    guard = threading.Lock()
+
+    def occupy(wanted: int) -> None:
+        with slots.held(wanted, 4):
+            with guard:
+                taken[0] += min(wanted, 4)
+                peaks.append(taken[0])
+            with guard:
+                taken[0] -= min(wanted, 4)
+
+    threads = [threading.Thread(target=occupy, args=(wanted,)) for wanted in (1, 2, 3, 9) * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(peaks) == 32  # also those that want more than there is get their turn
+    assert max(peaks) <= 4

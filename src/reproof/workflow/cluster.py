@@ -125,14 +125,12 @@ class _Slots:
 _slots = _Slots()
 
 
-def attend(
-    work: Callable[[Task], Result], task: Task, terms: Terms, names: list[str], *parts: bytes
-) -> Sealed:
+def attend(errand: bytes, terms: Terms, names: list[str], *parts: bytes) -> Sealed:
     """In a worker: do one task.
 
     Args:
-        work: Does it; its own errors reach whoever asked.
-        task: What is to be done.
+        errand: Pickled, so that the scheduler need not know it: what does the task, and the task. Its own errors
+            reach whoever asked.
         terms: What it needs here.
         names: BLAKE3 of the content in `parts`, which travels with it.
         parts: The content.
@@ -147,6 +145,7 @@ def attend(
         raise _other_version({worker.address: version("reproof")}, terms.tool)
     with _slots.held(terms.cpus, worker.state.nthreads):
         unpack(dict(zip(names, parts, strict=True)))
+        work, task = pickle.loads(errand)  # noqa: S301  # of whoever may run anything here
         return seal(work(task))
 
 
@@ -171,7 +170,9 @@ class Crew:
             ExecutionError: There is no worker, none that offers what is needed, or one that cannot take part.
         """
         self._await_worker()
-        require_same_version(self._client.run(eval, _FACTS, on_error="return"), self._terms.tool, self._emit)
+        facts = self._client.run(eval, _FACTS, on_error="return")
+        facts["the scheduler"] = self._client.run_on_scheduler(eval, _FACTS)  # it reads what a task calls
+        require_same_version(facts, self._terms.tool, self._emit)
         offers = self._offers()
         require_offered(offers, self._needs)
         if any("CPU" in offer for offer in offers.values()):
@@ -187,7 +188,7 @@ class Crew:
         came.set_running_or_notify_cancel()
         sent = self._client.submit(
             attend,
-            *(work, task, self._terms, self._names),
+            *(pickle.dumps((work, task)), self._terms, self._names),
             *self._parts,
             key=f"reproof-{time.time_ns():x}-{id(came):x}",
             pure=False,
@@ -344,7 +345,7 @@ def require_same_version(facts: Mapping[str, Any], tool: str, emit: Emit) -> Non
     if others:
         raise _other_version(others, tool)
     for python, workers in pythons.items():
-        message = f"{len(workers)} of {len(facts)} workers run reproof with Python {python}, here it is {platform.python_version()}"
+        message = f"{len(workers)} of {len(facts)} processes of the cluster run Python {python}, here it is {platform.python_version()}"
         emit(Event(kind="warning", subject="re-runs", message=message))
 
 
@@ -375,9 +376,9 @@ def _offers_all(offer: Mapping[str, float], needs: Needs) -> bool:
 
 def _other_version(others: Mapping[str, str], tool: str) -> ExecutionError:
     return ExecutionError(
-        "workers of the cluster have another version of reproof, or none",
+        "the cluster has another version of reproof, or none",
         details=[("here", tool), *list(others.items())[:5]],
-        hint=f"run `pip install reproof=={tool}` where the workers run",
+        hint=f"run `pip install reproof=={tool}` where they run",
     )
 
 
