@@ -76,11 +76,19 @@ def test_a_key_that_is_too_short_is_made_anew(tmp_path: Path, monkeypatch: pytes
     assert len((tmp_path / "host.key").read_bytes()) == 32
 
 
-def test_processes_that_make_the_key_at_once_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REPROOF_CONFIG_DIR", str(tmp_path))
-    with ThreadPoolExecutor(8) as pool:
-        sections = list(pool.map(lambda _: hardware.capture()[0], range(16)))
-    assert len({section.host for section in sections}) == 1
+@pytest.mark.parametrize("found", [None, b"short"])
+def test_processes_that_make_the_key_at_once_agree(
+    found: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):  # whoever looks before, and writes after, shows only now and then
+        place = tmp_path / str(number)
+        place.mkdir()
+        if found is not None:
+            (place / "host.key").write_bytes(found)
+        monkeypatch.setenv("REPROOF_CONFIG_DIR", str(place))
+        with ThreadPoolExecutor(8) as pool:
+            sections = list(pool.map(lambda _: hardware.capture()[0], range(16)))
+        assert len({section.host for section in sections}) == 1
 
 
 def test_a_place_that_cannot_hold_the_key_is_an_omission(

@@ -146,3 +146,20 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the exclusive lock of `folder` itself, for places in which no lock file should lie.
+
+    As `locked`, the lock holds between processes and threads, and a kill lets go of it.
+
+    Raises:
+        OSError: `folder` is no folder, or may not be read.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

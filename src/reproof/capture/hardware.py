@@ -15,6 +15,7 @@ import socket
 import sys
 from pathlib import Path
 
+from reproof.base.files import alone_in
 from reproof.base.locations import config_directory
 from reproof.base.programs import call, find
 from reproof.errors import ReproofError
@@ -181,21 +182,19 @@ def _host_key(path: Path) -> bytes:
     if key is not None:
         return key
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-        if path.exists():  # damaged: a key that is too short guards nothing
-            fresh.replace(path)
-        else:
+    with alone_in(path.parent):
+        key = _read_key(path)  # another process may have been first
+        if key is None:  # none, or too short: a damaged key guards nothing
+            key = secrets.token_bytes(_KEY_BYTES)
+            fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
             try:
-                os.link(fresh, path)
-            except FileExistsError:
-                pass  # another process was first
-    finally:
-        fresh.unlink(missing_ok=True)
-    return path.read_bytes()
+                handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(handle, "wb") as file:
+                    file.write(key)
+                fresh.replace(path)
+            finally:
+                fresh.unlink(missing_ok=True)
+    return key
 
 
 def _read_key(path: Path) -> bytes | None:
