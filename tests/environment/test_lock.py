@@ -4,10 +4,18 @@ import subprocess
 
 import pytest
 
-from reproof.environment import LockSource, disagreements, make_lock, read_lock_file
+from reproof.environment import (
+    EnvironmentRequest,
+    LockSource,
+    create,
+    disagreements,
+    make_lock,
+    read_lock_file,
+)
 from reproof.environment.uv import find_uv, uv_environment
 from reproof.errors import EnvironmentBuildError, ProjectError
 from reproof.model.record import Distribution
+from websites import Site
 
 
 @pytest.fixture
@@ -61,14 +69,56 @@ def test_what_has_no_hashes_is_resolved_with_hashes(index, lock):
     )
 
 
-def test_a_resolution_is_made_once_for_one_question(index, lock):
-    index.wheel("alpha", "1.0")
+def test_a_resolution_is_made_once_for_one_question(index, lock, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    site = Site(tmp_path / "site")
+    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"{site.uri}/simple")
+    site.add_wheel("alpha", "1.0")
     told = []
     first = lock("alpha", emit=told.append)
-    index.wheel("alpha", "2.0")
+    site.add_wheel("alpha", "2.0")
     assert lock("alpha", emit=told.append) == first
     assert [event.kind for event in told] == ["start", "finish"]
     assert "alpha==2.0" in lock("alpha>1").text
+    site.close()
+
+
+def test_what_a_folder_offers_is_part_of_the_question(index, lock):
+    index.wheel("alpha", files={"note": "1"})
+    first = lock("alpha")
+    digest = index.wheel("alpha", files={"note": "2"})
+    assert lock("alpha") != first
+    assert lock("alpha").text == f"alpha==1.0 \\\n    --hash=sha256:{digest}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings"),
+    [
+        (("--find-links wheels", "alpha"), {}),
+        (("alpha",), {"uv.toml": 'find-links = ["wheels"]\n'}),
+        (("alpha",), {"pyproject.toml": '[tool.uv]\nfind-links = ["./wheels"]\n'}),
+        (("alpha",), {"uv.toml": '[[index]]\nurl = "./wheels"\nformat = "flat"\n'}),
+    ],
+)
+def test_projects_with_other_wheels_of_one_name(index, tmp_path, python, lines, settings):
+    """Neither the resolution nor the environment of one is that of the other."""
+    found = []
+    for number in (1, 2):
+        folder = tmp_path / f"project-{number}"
+        folder.mkdir()
+        index.folder = folder / "wheels"
+        index.folder.mkdir()
+        digest = index.wheel("alpha", files={"alpha_value.py": f"VALUE = {number}\n"})
+        for name, text in settings.items():
+            (folder / name).write_text(text)
+        lock = make_lock(
+            LockSource(kind="requirements", folder=folder, file="requirements.txt", lines=lines), python
+        )
+        assert digest in lock.text
+        made = create(EnvironmentRequest(lock=lock, python=python, folder=folder))
+        found.append((made.site_packages / "alpha_value.py").read_text())
+    assert found == ["VALUE = 1\n", "VALUE = 2\n"]
 
 
 def test_constraints_bind_a_resolution(index, project, lock):

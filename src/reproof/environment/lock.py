@@ -14,6 +14,7 @@ from reproof.base.git import without_secrets
 from reproof.base.locations import cache_directory
 from reproof.base.programs import Completed, pasteable
 from reproof.environment.documents import parse_toml, read_text, read_toml
+from reproof.environment.offers import local_offers
 from reproof.environment.other_locks import OTHER_LOCKS, other_lock
 from reproof.environment.requirements import Line, normalise, read_lines, without_userinfo
 from reproof.environment.uv import explain, run_uv, uv_environment
@@ -311,13 +312,14 @@ class _Resolver:
         return done.text
 
     def _circumstances(self) -> str:
-        """What else decides the answer: the interpreter, the indexes, and settings for uv."""
+        """What else decides the answer: the interpreter, the indexes, folders of packages, and settings for uv."""
         build = self._python.build
         facts = [build.version, build.implementation, build.platform]
         facts += sorted(f"{name}={value}" for name, value in self._env.items() if name.startswith("UV_"))
         for name in ("pyproject.toml", "uv.toml"):
             path = self._source.folder / name
             facts.append(path.read_text("utf-8", "replace") if path.is_file() else "")
+        facts += local_offers(self._options, self._source.folder, self._env)
         return "\n".join(facts)
 
 
