@@ -54,7 +54,7 @@ def test_all_are_built_once_without_a_warning(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("REPROOF_CACHE_DIR", str(tmp_path))
     first = provide()
     assert set(first.built) | set(first.missing) == set(shims.NAMES)
-    assert {"witness", "readdir", "clock", "entropy", "host"} <= set(first.built)
+    assert {"witness", "readdir", "clock", "entropy", "host", "memory"} <= set(first.built)
     stamps = [path.stat().st_mtime_ns for path in first.built.values()]
     provide.cache_clear()
     assert [path.stat().st_mtime_ns for path in provide().built.values()] == stamps
@@ -157,6 +157,40 @@ def test_entropy_repeats_by_its_seed_whoever_asks(built: Shims) -> None:
 def test_the_machine_has_another_name(built: Shims) -> None:
     code = "import socket, os, platform; print(socket.gethostname(), os.uname().nodename, platform.node())"
     assert say(built, "host", "another-machine", code) == "another-machine " * 2 + "another-machine"
+
+
+@needs_compiler
+def test_the_machine_says_that_it_has_half_its_memory(built: Shims) -> None:
+    code = (
+        "import ctypes, os, re, subprocess\n"
+        "text = open('/proc/meminfo').read()\n"
+        "line = lambda name: int(re.search(name + r':\\s+(\\d+) kB', text)[1])\n"
+        "buffer = (ctypes.c_ulong * 64)(); ctypes.CDLL(None).sysinfo(buffer)\n"
+        "cat = subprocess.run(['cat', '/proc/meminfo'], capture_output=True, text=True).stdout.split()[1]\n"
+        "print(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 1024, line('MemTotal'), cat,"
+        " buffer[4] // 1024, line('Hugepagesize'), os.sysconf('SC_NPROCESSORS_ONLN'))"
+    )
+    *sizes, page, cpus = map(int, say(built, "memory", "", code).split())
+    *halves, page_then, cpus_then = map(int, say(built, "memory", "half", code).split())
+    assert [abs(each - 2 * half) <= 8 for each, half in zip(sizes, halves, strict=True)] == [True] * 4  # kB
+    assert (page_then, cpus_then) == (page, cpus)
+
+
+@pytest.mark.needs("cc", "bwrap")
+def test_a_limit_of_a_cgroup_is_half_and_none_stays_none(built: Shims, tmp_path: Path) -> None:
+    said = {
+        "memory.max": "max",
+        "slice/memory.max": "4294967296",
+        "memory.limit_in_bytes": "9223372036854771712",
+    }
+    for name, text in said.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    env = {"LD_PRELOAD": str(built.built["memory"]), "REPROOF_SHIM_MEMORY": "half"}
+    room = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/sys", "--bind", str(tmp_path), "/sys/fs/cgroup"]
+    words = [*room, "cat", *(f"/sys/fs/cgroup/{name}" for name in said)]
+    done = subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["max", "2147483648", "9223372036854771712"]
 
 
 @needs_compiler

@@ -1,4 +1,4 @@
-"""`stress` on programs that are none of Python's: what does not load a shim is not passed."""
+"""`stress` on programs of Python and others: what they ask of the machine, and what does not load a shim is not passed."""
 
 from __future__ import annotations
 
@@ -50,3 +50,41 @@ def test_of_a_statically_linked_program_the_date_is_not_exercised(tmp_path: Path
     assert found["clock"]["outcome"] == "not exercised"
     assert "statically linked" in found["clock"]["reason"]
     assert found["umask"]["outcome"] == "same"
+
+
+#: Asks how much memory there is in three ways: two become the size of chunks that are rounded one by one.
+_CHUNKS = """
+import json, os
+
+values = [(number * 7919 % 1000) / 7 for number in range(100000)]
+
+
+def total(size):
+    return sum(round(sum(values[at : at + size]), 3) for at in range(0, len(values), size))
+
+
+pages = os.sysconf("SC_PHYS_PAGES")
+kilobytes = int(open("/proc/meminfo").readline().split()[1])
+json.dump({"total": total(max(1, ALL_OF_IT // 100000000))}, open("by_pages.json", "w"))
+json.dump({"total": total(max(1, AS_LISTED // 100000))}, open("by_table.json", "w"))
+json.dump({"enough": pages > 0 and kilobytes > 0, "total": total(1000)}, open("fixed.json", "w"))
+"""
+
+
+@pytest.mark.needs("cc")
+@pytest.mark.parametrize("sound", [False, True])
+def test_chunks_by_the_size_of_memory_are_named(sound: bool, tmp_path: Path) -> None:
+    project = Project(tmp_path, user_environment(tmp_path.parent))
+    code = _CHUNKS.replace("ALL_OF_IT", "777000000000" if sound else "pages * os.sysconf('SC_PAGE_SIZE')")
+    project.write("train.py", code.replace("AS_LISTED", "7770000" if sound else "kilobytes"))
+    project.write(".gitignore", "*.json\n")
+    project.commit()
+    project.reproof("run", "--env-manager", "local", "--no-log", "--", "python", "train.py", expect=0)
+    done = project.reproof("stress", "--vary", "memory-size,umask", "--output-format", "json")
+    assert done.status == (0 if sound else 1), done.err
+    found = {each["name"]: each for each in done.json["exercises"]}
+    assert found["umask"]["outcome"] == "same"
+    assert found["memory-size"]["outcome"] == ("same" if sound else "differs")
+    changed = {change["subject"] for change in found["memory-size"].get("changes", ())}
+    assert changed == (set() if sound else {"by_pages.json", "by_table.json"})
+    assert done.json["level"] == ("independent of circumstances" if sound else "repeats")

@@ -25,7 +25,7 @@ from reproof.errors import ExecutionError
 #: Where the file is that they say it in.
 LOG = "REPROOF_SHIMS"
 
-NAMES = ("witness", "readdir", "clock", "entropy", "host", "cpuid")
+NAMES = ("witness", "readdir", "clock", "entropy", "host", "memory", "cpuid")
 
 _SOURCES = Path(__file__).parents[1] / "injected/native"
 _COMPILERS = ("cc", "gcc", "clang")

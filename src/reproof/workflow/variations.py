@@ -312,6 +312,14 @@ VARIATIONS: tuple[Variation, ...] = (
         shim=("host", "another-machine"),
     ),
     Variation(
+        name="memory-size",
+        group="circumstances",
+        what="how much memory the machine says that it has: half of it",
+        remedy="fix the sizes of chunks and batches, instead of asking how much memory there is",
+        obstacle=needs_shim("memory"),
+        shim=("memory", "half"),
+    ),
+    Variation(
         name="aslr",
         group="circumstances",
         what="address randomisation, switched off",

@@ -34,6 +34,8 @@ _TABLE = (
     ("os", "cpu-count", "cpu_count sched_getaffinity"),
     ("os", "entropy", "urandom getrandom"),
     ("os", "host-name", "uname"),
+    ("os", "memory-size", "sysconf"),
+    ("psutil", "memory-size", "virtual_memory swap_memory"),
     ("os", "user", "getuid getlogin"),
     ("os", "umask", "umask"),
     ("os", "path", "getcwd"),
