@@ -180,6 +180,21 @@ def test_a_broken_mlflow_defers_with_its_own_words(
     assert str(done.reason).endswith("broken")
 
 
+@pytest.mark.slow
+def test_a_new_store_is_not_given_the_schema_of_another_mlflow(tmp_path: Path, mlflow2: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text(
+        f'#!/bin/sh\ncase "$*" in *reproof_finish*) echo broken >&2; exit 3;; *) exec {mlflow2} "$@";; esac\n'
+    )
+    broken.chmod(0o755)
+    access = Access(parse("sqlite:///new.db", tmp_path), {}, tmp_path, (broken, HERE))
+    done = finish(msgspec.structs.replace(full(None, access), artifacts={}), access)
+    assert done.status == "deferred"
+    assert "broken" in str(done.reason)
+    assert "needs schema" in str(done.reason)
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_an_mlflow_that_needs_its_large_packages_gets_them(tmp_path: Path) -> None:
     from uv import find_uv_bin
 

@@ -111,6 +111,10 @@ def _fitting(access: Access, schema: str | None, reasons: list[str]) -> Iterator
             continue
         problem = _problem(found, access, schema)
         if problem is None:
+            if access.address.kind == "sqlite":
+                # A store that is not there yet gets the schema of the first, the project's own, or
+                # of none: it would be of no use to the project in that of another version.
+                schema = found.schema
             yield found
         else:
             reasons.append(f"mlflow {found.version} of `{python}` {problem}")

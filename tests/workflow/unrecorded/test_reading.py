@@ -116,6 +116,11 @@ def test_a_re_run_that_fails_decides_nothing() -> None:
     assert told.differences[0].children[0].kind == "log"
 
 
+def test_a_re_run_that_opened_no_run_has_nothing_of_it() -> None:
+    expected = results(metrics=metrics("1.0"))
+    assert measured(expected, runs=()).runs == ()
+
+
 def test_nothing_is_different_from_one_of_several_equal_runs() -> None:
     reading = Reading(results(), RUN, given=frozenset(), certain=True)
     evidence: Any = SimpleNamespace(logged=SimpleNamespace(ids=("a", "b"), models={}, makers={}))

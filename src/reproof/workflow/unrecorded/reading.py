@@ -63,7 +63,7 @@ class Reading:
         failed = record.byproducts.exit_status not in (0, None)
         return msgspec.structs.replace(
             record,
-            runs=tuple(record.runs[old] for old in numbers),
+            runs=tuple(record.runs[old] for old in numbers if record.runs),
             metrics=_aligned(self._expected.metrics, metrics),
             parameters=tuple(self._shortened(parameters)),
             products=tuple(self._products(record, evidence, numbers)),
