@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
+
+from reproof.tracking.template import prepare
 
 PLAIN = """
 import json, random, sys
@@ -95,8 +104,31 @@ class Project:
         return json.loads(self.records()[-1].read_text())
 
 
+@cache
+def _store_templates() -> Path:
+    """A folder with the empty store of the tests' MLflow, made by reproof itself once in each worker."""
+    place = Path(tempfile.mkdtemp(prefix="reproof-templates-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    (place / "mlflow").mkdir()
+    try:
+        version = metadata.version("mlflow")
+    except metadata.PackageNotFoundError:
+        return place / "mlflow"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPROOF_CACHE_DIR", str(place))
+        prepare(Path(sys.executable), version, place / "store.db")
+    return place / "mlflow"
+
+
+def known_stores(folder: Path) -> None:
+    """Give a cache of reproof the empty store of MLflow that it would make at its first re-run, in seconds."""
+    (folder / "mlflow").mkdir(parents=True, exist_ok=True)
+    for template in _store_templates().glob("*.db"):
+        shutil.copyfile(template, folder / "mlflow" / template.name)
+
+
 def user_environment(home: Path) -> dict[str, str]:
-    """The variables of a user whose active Python is the one of the tests."""
+    """The variables of a user whose active Python is the one of the tests, and who has made re-runs before."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -110,4 +142,6 @@ def user_environment(home: Path) -> dict[str, str]:
     )
     for name in ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONPATH"):
         env.pop(name, None)
+    if not {"REPROOF_CACHE_DIR", "XDG_CACHE_HOME"} & env.keys():
+        known_stores(home / ".cache/reproof")
     return env

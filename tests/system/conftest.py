@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import PLAIN, Project, user_environment
+from projects import PLAIN, Project, known_stores, user_environment
 from reproof.environment.uv import cache_folder
 from servers import MLflowServer
 
@@ -15,7 +15,9 @@ from servers import MLflowServer
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of reproof's own (stores of MLflow, environments) that the tests of a worker share."""
-    return tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.mktemp("cache")
+    known_stores(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pytest
 
 import chores
 from chores import Chore, work
-from projects import Project, user_environment
+from projects import Project, known_stores, user_environment
 from reproof.base.files import remove_tree
 from reproof.errors import ExecutionError
 from reproof.workflow import cluster as clusters
@@ -91,6 +91,7 @@ class Cluster:
     def _start(self, name: str, words: list[str], **env: str) -> subprocess.Popen[bytes]:
         home = self._base / name
         (home / "tmp").mkdir(parents=True)
+        known_stores(home / "cache")
         own = {"REPROOF_CACHE_DIR": str(home / "cache"), "TMPDIR": str(home / "tmp")}
         hide = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", str(self._hidden), "--die-with-parent"]
         with (home / "log").open("wb") as log:
@@ -127,6 +128,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         **{f"GIT_{role}_EMAIL": "test@example.org" for role in ("AUTHOR", "COMMITTER")},
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
+    known_stores(base / "cache")
     made = Project(base / "project", env)
     made.folder.mkdir()
     for name, text in {"train.py": TRAIN, "scale.txt": "1", ".gitignore": "mlflow.db\nmlruns\n"}.items():

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from projects import Project, Result, user_environment
+from projects import Project, Result, known_stores, user_environment
 
 SCRIPT = """
 import json, os, random, sys
@@ -102,6 +102,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         REPROOF_CONFIG_DIR=str(base / "config"),
         REPROOF_CACHE_DIR=str(base / "cache"),
     )
+    known_stores(base / "cache")
     for role in ("AUTHOR", "COMMITTER"):
         project.env.update({f"GIT_{role}_NAME": "Test", f"GIT_{role}_EMAIL": "test@example.org"})
     project.folder.mkdir()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from projects import Project, user_environment
+from projects import Project, known_stores, user_environment
 from reproof.base.files import remove_tree
 
 pytestmark = [pytest.mark.needs("mlflow"), pytest.mark.slow, pytest.mark.xdist_group("replicate")]
@@ -69,6 +69,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         **{f"GIT_{role}_EMAIL": "test@example.org" for role in ("AUTHOR", "COMMITTER")},
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
+    known_stores(base / "cache")
     made = Project(base / "project", env)
     made.folder.mkdir()
     for name, text in {"train.py": TRAIN, "MLproject": PROJECT, ".gitignore": "mlflow.db\nmlruns\n"}.items():
