@@ -109,12 +109,38 @@ def test_export_pylock(locked: Project) -> None:
     assert package["wheels"][0]["hashes"]["sha256"]
 
 
-def test_export_a_dockerfile(locked: Project) -> None:
-    base = "python:3.11-slim@sha256:" + "ab" * 32
-    text = locked.reproof("env", "export", "--format", "dockerfile", "--base", base, expect=0).out
-    assert text.startswith(f"FROM {base}\n")
-    assert "--require-hashes" in text
-    assert "USER 1000:1000" in text
+BASE = "python:3.11-slim@sha256:" + "ab" * 32
+
+
+def test_export_a_dockerfile(locked: Project, golden: Callable[..., None]) -> None:
+    text = locked.reproof("env", "export", "--format", "dockerfile", "--base", BASE, expect=0).out
+    golden("env/dockerfile_requirements", text)
+
+
+def test_export_of_a_uv_lock(
+    make_project: Callable[..., Project], tmp_path: Path, golden: Callable[..., None]
+) -> None:
+    """With the groups of the recorded commit's settings, and for an image by `uv sync --frozen`."""
+    settings = f'[tool.reproof.environment]\ngroups = ["more"]\nbase-image = "{BASE}"\n'
+    project = make_project(
+        {
+            "train.py": "import toml\nopen('model.json', 'w').write('1')\n",
+            "pyproject.toml": '[project]\nname = "own"\nversion = "1"\nrequires-python = ">=3.9"\n'
+            f'dependencies = ["iniconfig==2.0.0"]\n[dependency-groups]\nmore = ["toml==0.10.2"]\n{settings}',
+            ".gitignore": "model.json\n.venv/\n",
+        }
+    )
+    project.shell("uv lock -q")
+    project.commit()
+    project.reproof("run", "--no-log", ".", "-e", "train.py", expect=0)
+    made = project.reproof("env", "create", str(tmp_path / "made"), expect=0).out.strip()
+    subprocess.run([made, "-c", "import iniconfig, toml"], check=True)
+    text = project.reproof("env", "export", expect=0).out
+    assert re.findall(r"^(\S+) ", text, re.MULTILINE)[-2:] == ["iniconfig==2.0.0", "toml==0.10.2"]
+    pylock = tomllib.loads(project.reproof("env", "export", "--format", "pylock", expect=0).out)
+    assert [package["name"] for package in pylock["packages"]] == ["iniconfig", "toml"]
+    project.write("pyproject.toml", "")  # the recorded commit counts
+    golden("env/dockerfile_uv_lock", project.reproof("env", "export", "--format", "dockerfile", expect=0).out)
 
 
 def test_export_a_bill_of_materials_that_is_the_same_each_time(locked: Project) -> None:

@@ -219,6 +219,10 @@ def test_an_image_that_is_generated_for_a_lock_of_uv(make_project: Callable[...,
     text = (project.folder / ".reproof/objects/b3" / kept[:2] / kept[2:]).read_text()
     assert "uv sync --frozen" in text
     assert "USER 1000:1000" in text
+    export = ("env", "export", "--format", "dockerfile")
+    assert project.reproof(*export, expect=0).out == text
+    project.reproof("run", ".", "--env-manager", "uv", expect=0)
+    assert project.reproof(*export, expect=0).out == text
 
 
 def test_a_run_in_an_image_is_sealed_where_that_is_asked_for(imaged: Project) -> None:

@@ -81,7 +81,9 @@ def diff(a: str, b: str, *, terminal: Terminal, output_format: str, output: Path
     help="requirements with hashes, pylock.toml, a Dockerfile, or a bill of materials (CycloneDX 1.6)",
 )
 @click.option(
-    "--base", metavar="IMAGE", help="image that the Dockerfile builds on  [default: python:VERSION-slim]"
+    "--base",
+    metavar="IMAGE",
+    help="image that the Dockerfile builds on  [default: that of the settings, else python:VERSION-slim]",
 )
 @click.option(
     "-o",

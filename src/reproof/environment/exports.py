@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from reproof.model.record import Lock
 _HEAD = "# the environment of a recorded run, from `{source}`\n"
 
 
-def requirements(lock: Lock, text: str, project: bytes | None) -> str:
+def requirements(lock: Lock, text: str, project: bytes | None, options: Sequence[str] = ()) -> str:
     """Requirements with hashes: what ``pip install --require-hashes --no-deps -r`` takes.
 
     Args:
         lock: What the record says of the lock.
         text: The lock itself.
         project: The pyproject.toml that a uv.lock belongs to.
+        options: Groups and extras of a uv.lock, as ``uv export`` takes them.
 
     Raises:
         EnvironmentBuildError: uv cannot read the lock.
@@ -32,11 +33,11 @@ def requirements(lock: Lock, text: str, project: bytes | None) -> str:
     if lock.format == "requirements":
         return head + text
     if lock.format == "uv.lock":
-        return head + _of_uv(text, project, "requirements-txt")
+        return head + _of_uv(text, project, "requirements-txt", options)
     return head + "".join(f"{line}\n" for line in _of_pylock(text))
 
 
-def pylock(lock: Lock, text: str, project: bytes | None, python: str) -> str:
+def pylock(lock: Lock, text: str, project: bytes | None, python: str, options: Sequence[str] = ()) -> str:
     """``pylock.toml`` (PEP 751), with the addresses of files where the index is asked for them.
 
     Args:
@@ -44,6 +45,7 @@ def pylock(lock: Lock, text: str, project: bytes | None, python: str) -> str:
         text: The lock itself.
         project: The pyproject.toml that a uv.lock belongs to.
         python: Version of Python that it is for.
+        options: Groups and extras of a uv.lock, as ``uv export`` takes them.
 
     Raises:
         EnvironmentBuildError: uv cannot read the lock, or a file is in none of the indexes.
@@ -51,7 +53,7 @@ def pylock(lock: Lock, text: str, project: bytes | None, python: str) -> str:
     if lock.format == "pylock.toml":
         return text
     if lock.format == "uv.lock":
-        return _of_uv(text, project, "pylock.toml")
+        return _of_uv(text, project, "pylock.toml", options)
     lines = [line for line in read_lines(text.splitlines(), Path("/"), lock.source) if line.requirement]
     with tempfile.TemporaryDirectory(prefix="reproof-export-") as place:
         source = Path(place) / "requirements.in"
@@ -72,7 +74,7 @@ def pylock(lock: Lock, text: str, project: bytes | None, python: str) -> str:
         return done.text
 
 
-def _of_uv(text: str, project: bytes | None, form: str) -> str:
+def _of_uv(text: str, project: bytes | None, form: str, options: Sequence[str]) -> str:
     if project is None:
         raise EnvironmentBuildError("the commit has no pyproject.toml for its `uv.lock`")
     with tempfile.TemporaryDirectory(prefix="reproof-export-") as place:
@@ -80,7 +82,7 @@ def _of_uv(text: str, project: bytes | None, form: str) -> str:
         (folder / "uv.lock").write_text(text, "utf-8")
         (folder / "pyproject.toml").write_bytes(project)
         words = ["export", "--frozen", "--offline", "--no-emit-project", "--no-header", "--format", form]
-        done = run_uv(*words, cwd=folder, env=uv_environment())
+        done = run_uv(*words, *options, cwd=folder, env=uv_environment())
         if not done.ok:
             raise explain(done, "read the lock", "uv.lock")
         return done.text

@@ -20,7 +20,7 @@ from reproof.base.files import write_atomic
 from reproof.base.locations import cache_directory
 from reproof.environment.installed import digest_of_rows, sorted_distributions
 from reproof.environment.uv import find_uv
-from reproof.errors import EnvironmentBuildError
+from reproof.errors import EnvironmentBuildError, ExecutionError
 from reproof.model.event import Emit, Event
 from reproof.model.record import Distribution, NativeLibrary, PythonBuild
 
@@ -141,6 +141,28 @@ def obtain(reference: str, *, identity: str | None = None, offline: bool, emit: 
     return found
 
 
+def exact_name(reference: str, image: Image | None) -> str:
+    """A name that stands for nothing but this image: by its digest in a registry, else by its id.
+
+    Args:
+        reference: The name that was asked for; as it stands where it has a digest.
+        image: What the engine has under that name; the name stays as it is without it.
+    """
+    if "@" in reference or image is None:
+        return reference
+    return f"{reference}@{image.digest}" if image.digest else image.id
+
+
+def known_name(reference: str) -> str:
+    """:func:`exact_name` where an engine of this machine has the image; nothing is pulled."""
+    if "@" in reference:
+        return reference
+    try:
+        return exact_name(reference, find_engine().find_image(reference))
+    except ExecutionError:  # none installed, or none that answers: then nothing is known here
+        return reference
+
+
 def build(folder: Path, dockerfile: str, emit: Emit) -> Image:
     """Build the image of a Dockerfile with `folder` as its context, and give it a name by its content.
 
@@ -215,8 +237,10 @@ def synchronised_dockerfile(base: str, lock: str, options: Sequence[str]) -> str
 
 def _dockerfile(base: str, lock: str, files: tuple[str, ...], install: str) -> str:
     mark = hashlib.sha256(lock.encode()).hexdigest()
+    names = ", ".join(f"`{name}`" for name in files)
     return (
         f"FROM {base}\n"
+        f"# The build context: {names}, the program `uv`, and `certificates.pem`, which may be empty.\n"
         f'LABEL reproof.lock="sha256:{mark}"\n'
         "ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never UV_NO_INSTALLER_METADATA=1\n"
         f"COPY uv certificates.pem {' '.join(files)} /opt/build/\n"

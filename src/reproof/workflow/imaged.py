@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,8 +113,8 @@ def build_image(
     if looked.python is None:
         raise EnvironmentBuildError(f"the base image `{base}` has no Python")
     lock = make_lock(source, _stand_in(looked.python), emit=emit)
-    name = f"{base}@{found.digest}" if found.digest and "@" not in base else found.id
-    text, files = _dockerfile(base if "@" in base else name, source, lock)
+    text = dockerfile(images.exact_name(base, found), lock, choices(source.groups, source.extras))
+    files = _files_for(lock, source)
     if "pyproject.toml" in files and "build-system" in tomllib.loads(files["pyproject.toml"]):
         message = (
             "the project itself is not installed in the image: it lies in the container at its own place"
@@ -123,18 +123,32 @@ def build_image(
     return _provision(images.build_from_lock(text, files, emit), (), {}, naming), text
 
 
-def _dockerfile(base: str, source: LockSource, lock: LockText) -> tuple[str, dict[str, str]]:
-    """The Dockerfile for a lock, and the files that it is built from."""
+def dockerfile(base: str, lock: LockText, options: Sequence[str]) -> str:
+    """The Dockerfile that an image is built from for a lock.
+
+    Args:
+        base: An image with a Python, by digest where it is known.
+        lock: The lock.
+        options: Groups and extras of a uv.lock, as ``uv sync`` takes them.
+
+    Raises:
+        EnvironmentBuildError: An image cannot be made from this kind of lock.
+    """
     if lock.format == "requirements":
-        return images.generated_dockerfile(base, lock.text), {"requirements.lock": lock.text}
+        return images.generated_dockerfile(base, lock.text)
     if lock.format == "uv.lock":
-        text = images.synchronised_dockerfile(base, lock.text, choices(source.groups, source.extras))
-        project = (source.folder / "pyproject.toml").read_text("utf-8")
-        return text, {"uv.lock": lock.text, "pyproject.toml": project}
+        return images.synchronised_dockerfile(base, lock.text, options)
     raise EnvironmentBuildError(
         f"cannot make an image from `{lock.source}` as it is",
         hint="run `uv export --format requirements-txt -o requirements.txt`, or add a Dockerfile",
     )
+
+
+def _files_for(lock: LockText, source: LockSource) -> dict[str, str]:
+    """The files of the build context that a lock's Dockerfile copies."""
+    if lock.format == "requirements":
+        return {"requirements.lock": lock.text}
+    return {"uv.lock": lock.text, "pyproject.toml": (source.folder / "pyproject.toml").read_text("utf-8")}
 
 
 def _stand_in(wanted: PythonBuild) -> Interpreter:
