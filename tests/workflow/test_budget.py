@@ -29,6 +29,14 @@ def test_a_time_from_now() -> None:
     assert Budget.parse("10m").share(4).until is not None
 
 
+def test_a_part_of_the_time_may_be_kept_for_what_comes_after() -> None:
+    budget = Budget.parse("10m")
+    budget.require(0, 60.0)
+    with pytest.raises(SpentError):
+        budget.require(0, 601.0)
+    Budget.parse("3").require(2, 601.0)
+
+
 def test_none_allows_everything() -> None:
     Budget.parse(None).require(10**9)
 

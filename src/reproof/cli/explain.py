@@ -59,7 +59,7 @@ def command(
 
     workers = hands(options, on_cluster=1)
     if b is None:
-        return _alone(a, terminal, output_format, output, options)
+        return _alone(a, terminal, output_format, output, {**options, "hands": workers})
     chosen = ExplainOptions(hands=workers, **options)
     with terminal.console() as console:
         explanation = explain(a, b, chosen, console.emit)
@@ -77,6 +77,11 @@ def _alone(
     from reproof.workflow.pins import explain_alone
     from reproof.workflow.stress import StressOptions
 
+    if options["hands"].cluster is not None:
+        raise UsageError(
+            "one run is explained on this machine, not on a cluster",
+            hint="leave `--on` and `REPROOF_ON` out, and pass `--jobs N` for several re-runs at once",
+        )
     for name in ("metric", "worse_than", "force"):
         if options.pop(name):
             raise UsageError(

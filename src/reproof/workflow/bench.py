@@ -38,6 +38,7 @@ class Bench:
 
     Attributes:
         plan: What its rooms are made from.
+        emit: Told about the work.
         runs: Re-runs that were made.
         policy: What counts as the same.
         unstable: Results that vary by themselves.
@@ -54,7 +55,7 @@ class Bench:
         self.unstable: set[str] = set()
         self._stack = stack
         self._budget = budget
-        self._emit = emit
+        self.emit = emit
         self._rooms: dict[bool, Room] = {}
         self._used: dict[bool, int] = {}
         self._known: dict[frozenset[str], Changes] = {}
@@ -69,6 +70,19 @@ class Bench:
     def setting(self) -> Setting:
         """What variations may look at."""
         return self._setting(self.room)
+
+    def fitting(self, most: int, hands: int) -> int:
+        """How many pieces of work, of so many re-runs at most each, may go on at the same time; one at least."""
+        if self._budget.runs is None:
+            return max(hands, 1)
+        return max(min(hands, (self._budget.runs - self.runs) // most), 1)
+
+    def budget_of(self, most: int | None = None) -> Budget:
+        """What a piece of work of so many re-runs at most may use; of all that is left without a number."""
+        if self._budget.runs is None:
+            return self._budget
+        left = self._budget.runs - self.runs
+        return msgspec.structs.replace(self._budget, runs=left if most is None else min(most, left))
 
     def control(self) -> Side:
         """Run the recipe as it was recorded; the first time this is what all others are compared to."""
@@ -113,9 +127,9 @@ class Bench:
         elsewhere = "path" in names
         room = self._room(elsewhere=elsewhere)
         what = ", ".join(each.name for each in variations) or "nothing"
-        self._emit(Event(kind="start", subject="variation", message=f"varying {what}", done=self.runs))
+        self.emit(Event(kind="start", subject="variation", message=f"varying {what}", done=self.runs))
         if self._used[elsewhere]:
-            refresh(room, self._emit)
+            refresh(room, self.emit)
         self._used[elsewhere] += 1
         number = self._used[elsewhere]
         if ROW_ORDER in names:
@@ -127,9 +141,9 @@ class Bench:
         def alter(recipe: Recipe) -> Recipe:
             return apply_all(recipe, variations, self._prepared(room, place, variations))
 
-        record, _ = rerun(room, number, self._emit, laid_out=True, alter=alter)
+        record, _ = rerun(room, number, self.emit, laid_out=True, alter=alter)
         self._note(variations, record, place)
-        self._emit(Event(kind="finish", subject="variation"))
+        self.emit(Event(kind="finish", subject="variation"))
         return Side(record, room.store)
 
     def _compare(self, side: Side) -> Changes:
@@ -169,7 +183,7 @@ class Bench:
             assert self.plan.rooms is not None
             parent = self.plan.rooms / "another/folder" if elsewhere else self.plan.rooms
             plan = msgspec.structs.replace(self.plan, rooms=parent)
-            room = self._stack.enter_context(clean_room(plan, keep=False, emit=self._emit))
+            room = self._stack.enter_context(clean_room(plan, keep=False, emit=self.emit))
             self._rooms[elsewhere], self._used[elsewhere] = room, 0
         return self._rooms[elsewhere]
 

@@ -50,14 +50,14 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             )
         return cls(until=time.time() + float(found["number"]) * _SECONDS[found["unit"]], text=words)
 
-    def require(self, made: int) -> None:
-        """Make sure that one more re-run may begin after `made`.
+    def require(self, made: int, kept: float = 0.0) -> None:
+        """Make sure that one more re-run may begin after `made`, when so many seconds of a time have to be left.
 
         Raises:
             SpentError: It may not.
         """
         if (self.runs is not None and made >= self.runs) or (
-            self.until is not None and time.time() >= self.until
+            self.until is not None and time.time() + kept >= self.until
         ):
             raise SpentError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -14,16 +14,21 @@ from reproof.workflow.bench import Bench
 from reproof.workflow.budget import SpentError
 from reproof.workflow.exercises import exercise_group
 from reproof.workflow.judge import Side
+from reproof.workflow.lanes import Lane, in_lanes
+from reproof.workflow.many import Hands
 from reproof.workflow.pinned import KIND_OF, Pin, in_order, kind_of
+from reproof.workflow.pinning import Trial, Tried, confirmed, differing, most_runs, try_at_once, try_pin
 from reproof.workflow.sites import Site, places, see_sites, sets_gone_through
 from reproof.workflow.variations import select
 
 _CONTROLS = 3
 #: Runs that must agree: where all controls differ from each other, and where some of them agree by chance.
 _AGREE, _AGREE_MORE = 3, 7
+_LANE = 12  # re-runs that groups of circumstances may take, so that a budget is not divided into nothing
 _SPENT = "not found within the budget"
 #: Which pins are let go first, where fewer are enough.
 _LET_GO = ("readdir", "process-id", "duration", "threads", "entropy", "clock", "memory", "aslr", "hash-seed")
+_RARELY = "the run as recorded came out otherwise in the end: it varies by itself, rarely"
 _NAMED = 4  # lines
 #: What a cause was, and what the re-runs made of it.
 _HELD = ("another in each run", "held fast")
@@ -47,11 +52,15 @@ class Answer(msgspec.Struct, kw_only=True):
 
 
 class Inquiry:
-    """One question, asked by re-runs on a bench; `vary` names circumstances, as ``--vary`` does."""
+    """One question, asked by re-runs on a bench; `vary` names circumstances, as ``--vary`` does.
 
-    def __init__(self, bench: Bench, vary: str) -> None:
+    Where there are more hands than one, several pins, or groups of circumstances, are tried at the same time.
+    """
+
+    def __init__(self, bench: Bench, vary: str, hands: Hands = Hands()) -> None:  # noqa: B008 - it is frozen
         self._bench = bench
         self._wanted = vary
+        self._hands = hands
         self._answer = Answer()
         self._agree = _AGREE
         self._status: int | None = None
@@ -88,7 +97,7 @@ class Inquiry:
 
     def _differing(self, sides: Sequence[Side]) -> set[str]:
         """Results that are not the same in all of them."""
-        return {name for other in sides[1:] for name in self._bench.between(sides[0], other)}
+        return differing(self._bench, sides)
 
     # -- a run that varies by itself -----------------------------------------------------------------------------
 
@@ -98,8 +107,8 @@ class Inquiry:
         self._agree = _AGREE if distinct == len(controls) else _AGREE_MORE
         self._say(f"as recorded: {len(controls)} runs, {distinct} different results")
         left = set(varying)
-        for pin in in_order(self._bench.plan.record.randomness.unseeded):
-            left -= self._try(pin, left)
+        for pin, tried in self._tried(in_order(self._bench.plan.record.randomness.unseeded), left):
+            self._take(pin, tried, left)
             if not left:
                 break
         if left:
@@ -116,55 +125,42 @@ class Inquiry:
     def _is_new(self, side: Side, before: Sequence[Side]) -> bool:
         return all(self._bench.between(each, side) for each in before)
 
-    def _try(self, pin: Pin, left: set[str]) -> set[str]:
-        """Which results one pin alone makes repeat."""
-        obstacle = pin.value.obstacle(self._bench.setting)
-        if obstacle is not None:
-            self._answer.aside.append((pin.kind, f"not pinned: {obstacle}"))
-            return set()
-        sides = [self._bench.run((pin.value,)) for _ in range(2)]
-        problem = self._problem((pin.value,), sides)
-        if problem is not None:
-            self._answer.aside.append((pin.kind, f"not pinned: {problem}"))
-            return set()
+    def _tried(self, pins: Sequence[Pin], left: set[str]) -> Iterator[tuple[Pin, Tried]]:
+        """What each pin alone does, in their order; as many at the same time as there are hands and budget for."""
+        waiting = list(pins)
+        while waiting:
+            asked = Trial(
+                plan=self._bench.plan,
+                kind="",
+                left=frozenset(left),
+                agree=self._agree,
+                status=self._status,
+                budget=self._bench.budget_of(most_runs(self._agree)),
+            )
+            count = self._bench.fitting(most_runs(self._agree), self._hands.count)
+            now, waiting = waiting[:count], waiting[count:]
+            if len(now) == 1:
+                yield now[0], try_pin(self._bench, now[0], asked)
+                continue
+            found = try_at_once(now, asked, self._hands, self._bench.emit)
+            self._bench.runs += sum(each.runs for each in found)
+            yield from zip(now, found, strict=True)
+
+    def _take(self, pin: Pin, tried: Tried, left: set[str]) -> None:
+        """Note what a pin does, and take what it makes repeat out of what is left."""
+        if tried.spent:
+            raise SpentError
+        if tried.problem is not None:
+            self._answer.aside.append((pin.kind, f"not pinned: {tried.problem}"))
+            return
         self._usable.append(pin)
-        solved = left - self._differing(sides)
+        solved = tried.solved & left
         if not solved:
             self._say(f"with {pin.kind} pinned: still different")
-            return set()
-        solved, count = self._confirmed((pin.value,), sides, solved)
-        if solved:
-            self._found.append((pin.kind, *_HELD))
-            self._say(
-                f"with {pin.kind} pinned: {count} of {count} runs equal{self._elsewhere(pin, sides[0], solved)}"
-            )
-        return solved
-
-    def _problem(self, variations: Sequence[Variation], sides: Iterable[Side]) -> str | None:
-        for each in variations:
-            if each.name in self._bench.inactive:
-                return self._bench.inactive[each.name]
-        ends = {side.record.byproducts.exit_status for side in sides}
-        return None if ends == {self._status} else "the run does not come to its usual end with it"
-
-    def _confirmed(
-        self, variations: Sequence[Variation], sides: list[Side], solved: set[str]
-    ) -> tuple[set[str], int]:
-        """What is still the same after more runs, and how many runs that were."""
-        while solved and len(sides) < self._agree:
-            sides.append(self._bench.run(variations))
-            solved = solved - self._differing(sides)
-        return solved, len(sides)
-
-    def _elsewhere(self, pin: Pin, side: Side, solved: set[str]) -> str:
-        """Whether the same pin at another value leads to another result; an extra, where the budget allows it."""
-        try:
-            for other in pin.others:
-                if solved & self._bench.between(side, self._bench.run((other,))).keys():
-                    return "; pinned at another value: another result"
-        except SpentError:
-            return ""
-        return "; pinned at other values: the same" if pin.others else ""
+            return
+        self._found.append((pin.kind, *_HELD))
+        self._say(f"with {pin.kind} pinned: {tried.count} of {tried.count} runs equal{tried.elsewhere}")
+        left -= solved
 
     def _try_together(self, left: set[str]) -> set[str]:
         """Which results several pins make repeat that none does alone; as few of them as it takes."""
@@ -183,13 +179,14 @@ class Inquiry:
                 pins = fewer
         pins = self._narrower(pins, solved)
         values = [pin.value for pin in pins]
-        solved, count = self._confirmed(values, [self._bench.run(values)], solved)
-        if solved:
+        wanted = (frozenset(solved), self._agree)
+        held, count = confirmed(self._bench, values, [self._bench.run(values)], wanted)
+        if held:
             for pin in sorted(pins, key=lambda pin: pin.kind in ("hash-seed", "entropy")):
                 self._found.append((pin.kind, *_HELD))
             names = ", ".join(pin.kind for pin in pins)
             self._say(f"with {names} pinned together: {count} of {count} runs equal; with fewer: different")
-        return solved
+        return set(held)
 
     def _narrower(self, pins: list[Pin], solved: set[str]) -> list[Pin]:
         """The same with the date alone held fast, where that is enough instead of all durations."""
@@ -212,17 +209,36 @@ class Inquiry:
         self._say(f"as recorded: {len(controls)} of {len(controls)} runs equal")
         wanted = [each for each in select(self._wanted) if each.group not in ("repeat", "entropy")]
         exercises: list[Exercise] = []
-        for group in dict.fromkeys(each.group for each in wanted):
-            members = [each for each in wanted if each.group == group]
-            exercises += exercise_group(self._bench.vary, self._bench.setting, members)
-            blamed = [each for each in exercises if each.outcome in ("differs", "fails")]
+        for found in self._exercised(wanted):
+            exercises += found
+            blamed = [each for each in found if each.outcome in ("differs", "fails")]
             if blamed:
                 self._blame(blamed, controls[0])
                 return
         left_out = [each for each in exercises if each.outcome != "same"]
         self._answer.aside += [(each.name, f"{each.outcome}: {each.reason}") for each in left_out]
         spent = any(each.outcome == "unresolved" for each in exercises)
-        self._answer.reason = _SPENT if spent else self._nothing(controls[0])
+        if not self._answer.reason:
+            self._answer.reason = _SPENT if spent else self._nothing(controls[0])
+
+    def _exercised(self, wanted: Sequence[Variation]) -> Iterator[list[Exercise]]:
+        """What comes of varying circumstances, group by group; at the same time, with hands and budget for that."""
+        groups = dict.fromkeys(each.group for each in wanted)
+        if self._bench.fitting(_LANE, self._hands.count) == 1:
+            for group in groups:
+                members = [each for each in wanted if each.group == group]
+                yield exercise_group(self._bench.vary, self._bench.setting, members)
+            return
+        names = ",".join(each.name for each in wanted)
+        lane = Lane(plan=self._bench.plan, vary=names, budget=self._bench.budget_of())
+        done = in_lanes(lane, wanted, self._hands, self._bench.emit)
+        self._bench.runs += done.runs
+        repeat = done.exercises[0]
+        if repeat.changes:
+            self._answer.subjects = tuple(sorted(change.subject for change in repeat.changes))
+            self._answer.reason = _RARELY
+        for group in groups:
+            yield [each for each in done.exercises if each.group == group]
 
     def _blame(self, blamed: Sequence[Exercise], control: Side) -> None:
         by_name = {each.name: each for each in select("all")}
@@ -243,9 +259,7 @@ class Inquiry:
             self._say(f"with `{'` and `'.join(sorted(names))}` varied: 2 of 2 runs different")
         late = self._bench.run(())
         if self._bench.between(control, late):
-            self._answer.reason = (
-                "the run as recorded came out otherwise in the end: it varies by itself, rarely"
-            )
+            self._answer.reason = _RARELY
         elif self._found:
             self._say("as recorded, once more: equal")
             self._answer.status = "proven"

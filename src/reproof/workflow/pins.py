@@ -34,7 +34,7 @@ def explain_alone(reference: str, options: StressOptions, emit: Emit = silent) -
 
     Args:
         reference: A run, as for `verify`, or the folder of a project, which stands for its newest.
-        options: Circumstances that may be varied, budget, isolation.
+        options: Circumstances that may be varied, budget, isolation, hands; of these only those of this machine.
         emit: Told about the work.
 
     Returns:
@@ -52,7 +52,7 @@ def explain_alone(reference: str, options: StressOptions, emit: Emit = silent) -
     try:
         with ExitStack() as stack:
             bench = Bench(_patient(plan_for(found, options, rooms), found), stack, budget, emit)
-            answer = Inquiry(bench, options.vary).answer()
+            answer = Inquiry(bench, options.vary, options.hands).answer()
             return Explanation(
                 a=found.id,
                 b=found.id,

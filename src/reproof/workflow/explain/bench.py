@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
@@ -23,6 +25,8 @@ from reproof.workflow.room import Plan
 
 #: A mixture (ids of what is B's), and which repetition of it.
 Asked = tuple[frozenset[str], int]
+
+_LATEST = 3  # re-runs by which it is judged how long the next ones take
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,7 @@ class Bench:
         self._remembered = _Memory(frame.memory)
         self._made = 0
         self._reserved = 0
+        self._took: deque[float] = deque(maxlen=_LATEST)  # seconds, rooms and environments included
         self._order: list[tuple[Asked, Facts, bool]] = []
 
     @property
@@ -89,7 +94,10 @@ class Bench:
 
     @contextmanager
     def reserving(self, count: int) -> Iterator[None]:
-        """Meanwhile so many re-runs of the budget are kept for what comes after; without them it counts as spent."""
+        """Meanwhile so many re-runs of the budget, or the time they take, are kept for what comes after.
+
+        Without them it counts as spent.
+        """
         self._reserved += count
         try:
             yield
@@ -171,13 +179,16 @@ class Bench:
         self._spend(1)
         what = self.name(asked[0])
         self._emit(Event(kind="start", subject="swap", message=f"swapping {what}", done=self._made))
+        begun = time.monotonic()
         task = self._task(asked, keep)
         facts = task if isinstance(task, Facts) else self._workshop.carry_out(task)
+        self._took.append(time.monotonic() - begun)
         self._keep(asked, facts)
         self._emit(Event(kind="finish", subject="swap", message=f"{what}: {self.question.say(facts)}"))
 
     def _make_at_once(self, missing: Sequence[Asked], keep: Path | None) -> None:
         self._spend(len(missing))
+        begun = time.monotonic()
         tasks: dict[str, Task] = {}
         by_name: dict[str, Asked] = {}
         for number, asked in enumerate(missing, 1):
@@ -204,6 +215,7 @@ class Bench:
             needs=needs_of(plan.record, plan.settings.resources, hands.resources),
         )
         carry_out(batch, hands, self._emit)
+        self._took.append(time.monotonic() - begun)
         if failed:
             raise failed[0]
 
@@ -215,7 +227,8 @@ class Bench:
         return Task(plan=self._frame.plan, mixed=mixed, yardstick=self.yardstick, keep=keep)
 
     def _spend(self, count: int) -> None:
-        self._frame.budget.require(self._made + self._reserved + count - 1)
+        kept = self._reserved * max(self._took, default=0.0)
+        self._frame.budget.require(self._made + self._reserved + count - 1, kept)
         self._made += count
 
     def _keep(self, asked: Asked, facts: Facts) -> None:

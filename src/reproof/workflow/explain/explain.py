@@ -193,6 +193,7 @@ def _by_itself(pair: _Pair, bench: Bench, options: ExplainOptions, reason: str, 
         offline=options.offline,
         stores=options.stores,
         trust=options.trust,
+        hands=Hands(count=options.hands.count, resources=options.hands.resources),
     )
     alone = explain_alone(str(pair.a.path), asked, emit)
     own = _answer(pair, bench, Proof(reason=reason))
