@@ -50,6 +50,14 @@ def test_a_private_copy_is_no_link_and_writable(tmp_path: Path) -> None:
         copy_private(source, target)
 
 
+def test_a_copy_that_is_to_share_blocks_does_or_is_not_made(tmp_path: Path) -> None:
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"x" * 8192)
+    shared = copy_private(source, target, only_shared=True)
+    assert shared == target.exists()
+    assert not shared or target.read_bytes() == source.read_bytes()
+
+
 def test_remove_tree_removes_what_is_read_only_and_never_follows_links(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -111,6 +111,16 @@ def test_targets_of_symlinks_outside_are_seen_under_the_name_of_the_link(tmp_pat
     assert watch.omissions == ()
 
 
+def test_what_the_run_sees_in_the_tree_and_lies_elsewhere_has_its_name_in_the_tree(tmp_path: Path) -> None:
+    top, outside = tmp_path / "top", tmp_path / "outside"
+    make(outside, "big.csv", "unread.csv")
+    make(top, "data/big.csv", "data/unread.csv")
+    elsewhere = {f"data/{name}": outside / name for name in ("big.csv", "unread.csv")}
+    with Watch(top, elsewhere=elsewhere) as watch:
+        cat(outside / "big.csv")
+    assert below(watch, top) == {"data/big.csv"}
+
+
 def test_a_symlink_into_what_is_left_out_is_watched(tmp_path: Path) -> None:
     make(tmp_path, ".dvc/cache/files/md5/ab")
     (tmp_path / "data.csv").symlink_to(".dvc/cache/files/md5/ab")

@@ -67,6 +67,30 @@ def outside(tmp_path, monkeypatch):
     assert (folder / "canary").read_text() == secret
 
 
+@pytest.mark.parametrize("runner", SANDBOXES)
+def test_a_file_that_is_lent_is_read_at_another_place_and_never_written(runner, room, tmp_path):
+    lent, target = tmp_path / "lent, too", room.folder / "data/in side"
+    lent.write_text("content")
+    target.parent.mkdir()
+    target.touch()
+    tree = visible([Path(sys.base_prefix)])
+    confinement = Confinement(writable=(room.folder,), read_only=tree, lent=((lent, target),))
+    code = f"""
+import os
+place = {str(target)!r}
+print(open(place).read())
+open(place + ".new", "w").close()
+for attempt in (lambda: open(place, "r+"), lambda: os.unlink(place), lambda: os.rename(place + ".new", place)):
+    try:
+        attempt()
+    except OSError:
+        print("refused")
+"""
+    done = room.run(code, runner(confinement))
+    assert (done.status, room.out.read_text()) == (0, "content\n" + 3 * "refused\n")
+    assert (lent.read_text(), target.read_text()) == ("content", "")
+
+
 def test_twelve_ways_out(sandbox, room, outside, monkeypatch):
     monkeypatch.setenv("REPROOF_TEST_TOKEN", outside["secret"])
     script = str(Path(__file__).with_name("hostile.py"))

@@ -56,11 +56,16 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def copy_private(source: Path, target: Path, *, mode: int | None = None) -> None:
+def copy_private(source: Path, target: Path, *, mode: int | None = None, only_shared: bool = False) -> bool:
     """Copy a regular file so that writing to one never changes the other.
 
     A reflink where the file system can, else a copy; never a hard link. `mode` sets the
     permission bits, else those of the source hold, writable by the owner.
+
+    With `only_shared` nothing is left at `target` where blocks cannot be shared.
+
+    Returns:
+        Whether the two share their blocks, so that the copy took no room.
     """
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -69,12 +74,18 @@ def copy_private(source: Path, target: Path, *, mode: int | None = None) -> None
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(source))
         writer = _create(target)
         try:
-            _copy(reader, writer, status.st_size)
+            shared = _share(reader, writer)
+            if not shared and only_shared:
+                target.unlink()
+                return False
+            if not shared:
+                _copy(reader, writer, status.st_size)
             os.fchmod(writer, mode if mode is not None else stat.S_IMODE(status.st_mode) | stat.S_IWUSR)
         finally:
             os.close(writer)
     finally:
         os.close(reader)
+    return shared
 
 
 def _create(target: Path) -> int:
@@ -87,14 +98,19 @@ def _create(target: Path) -> int:
         return os.open(target, flags, 0o666)
 
 
-def _copy(reader: int, writer: int, size: int) -> None:
+def _share(reader: int, writer: int) -> bool:
     try:
         fcntl.ioctl(writer, _FICLONE, reader)
     except OSError:
-        while chunk := os.read(reader, min(size + 1, _CHUNK)):
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(writer, rest) :]
+        return False
+    return True
+
+
+def _copy(reader: int, writer: int, size: int) -> None:
+    while chunk := os.read(reader, min(size + 1, _CHUNK)):
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(writer, rest) :]
 
 
 def read_plain(path: Path, limit: int | None = None) -> bytes:

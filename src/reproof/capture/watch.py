@@ -25,6 +25,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -64,6 +65,7 @@ class Watch:
         excluded: What is not watched; see :data:`reproof.capture.tree.EXCLUDED`.
         tree: A scan of `top` with the same exclusions, made just before, to save another.
         first: Told of each file at its first open; entered already.
+        elsewhere: Names below `top` of files that the run sees there and that lie at another place.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Watch:
         *,
         tree: Tree | None = None,
         first: FirstReads | None = None,
+        elsewhere: Mapping[str, Path] | None = None,
     ) -> None:
         self._top = os.fspath(top)
         self._real_top = os.path.realpath(top)
@@ -80,6 +83,7 @@ class Watch:
         self._exclusions = Exclusions(excluded)
         self._tree = tree
         self._first = first
+        self._elsewhere = elsewhere or {}
         self._since = 0  # all that happened before is known; by the clock of files
         self._places: dict[int, set[str]] = {}  # watch to names below the top; several with symlinks
         self._files: set[int] = set()
@@ -132,6 +136,8 @@ class Watch:
             self._omit(f"native reads are not seen: {_explain(error)}")
             return self
         self._add_tree()
+        for name, place in self._elsewhere.items():
+            self._add(name, os.fspath(place), _FILE_MASK, through_symlink=True)
         self._since = file_clock()
         self._stop = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._listen, name="reproof-watch", daemon=True)

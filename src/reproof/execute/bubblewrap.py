@@ -38,7 +38,7 @@ class BubblewrapRunner:
         program = find("bwrap")
         if program is None:
             raise ExecutionError("`bwrap` is not installed", hint="apt-get install bubblewrap")
-        for path in (*self._confinement.writable, *self._confinement.read_only):
+        for path in self._confinement.shown:
             if not path.exists():
                 raise ExecutionError(f"`{path}` is to be shown in the room and does not exist")
         inner = recipe.with_env(self._confinement.variables).wrapped(*_FIRST_PROCESS)
@@ -81,6 +81,8 @@ def arguments(confinement: Confinement) -> list[str]:
     for path, writable in confinement.binds():
         if not _is_system(path):
             words += ["--bind" if writable else "--ro-bind", str(path), str(path)]
+    for source, target in confinement.lent:
+        words += ["--ro-bind", str(source), str(target)]
     return [*words, "--remount-ro", "/"]
 
 

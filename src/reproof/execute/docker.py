@@ -80,7 +80,7 @@ class DockerRunner:
         """Run `recipe` in a container; see :class:`reproof.execute.protocol.Runner`."""
         engine = find_engine()
         recipe = recipe.with_env(self._confinement.variables)
-        for path in (*self._confinement.writable, *self._confinement.read_only):
+        for path in self._confinement.shown:
             if not path.exists():
                 raise ExecutionError(f"`{path}` is to be shown in the room and does not exist")
         image = self._container.image or empty_image(engine)
@@ -124,9 +124,10 @@ class DockerRunner:
             for path, writable in self._confinement.binds()
             if not (self._container.image is None and path.is_relative_to("/usr"))
         ]
+        lent = [(str(source), str(target), False) for source, target in self._confinement.lent]
         # Outer folders first: the inner one counts.
         for source, target, writable in sorted(
-            [*shown, *self._container.volumes], key=lambda bind: bind[1].count("/")
+            [*shown, *self._container.volumes, *lent], key=lambda bind: bind[1].count("/")
         ):
             yield _mount(source, target, writable=writable)
 

@@ -37,6 +37,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         writable: Folders that it may change (those of the room).
         read_only: Folders and files that it may read besides: the environment, its interpreter's tree.
             Where one lies within the other, the inner one counts.
+        lent: Files that it may read at another place than their own: ``(source, target)``. The target
+            exists, within a writable folder, which it covers.
         network: Leave the network on.
         devices: Device nodes to pass through, such as those of a GPU.
         limits: How much it may use.
@@ -44,6 +46,7 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
 
     writable: tuple[Path, ...] = ()
     read_only: tuple[Path, ...] = ()
+    lent: tuple[tuple[Path, Path], ...] = ()
     network: bool = False
     devices: tuple[Path, ...] = ()
     limits: Limits = Limits()
@@ -52,6 +55,11 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     def variables(self) -> dict[str, str]:
         """What the run is told of it: that there is no network, so that its first vain call can say so."""
         return {} if self.network else {"REPROOF_NETWORK": "off"}
+
+    @property
+    def shown(self) -> tuple[Path, ...]:
+        """Every path outside that has to exist for the run to start."""
+        return (*self.writable, *self.read_only, *(source for source, _ in self.lent))
 
     def binds(self) -> list[tuple[Path, bool]]:
         """Each path to show once, with whether it may be changed; outer ones first, so that inner ones count."""

@@ -219,7 +219,7 @@ class DirectoryStore:
             return True
         return True
 
-    def _receive(self, subject: str, write: Callable[[Path], None]) -> Digest:
+    def _receive(self, subject: str, write: Callable[[Path], object]) -> Digest:
         """Let `write` fill a temporary file, and move that to where its own digest says."""
         with self._named(f"cannot keep `{subject}` in the store"):
             self._incoming.mkdir(parents=True, exist_ok=True)

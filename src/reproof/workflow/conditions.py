@@ -11,6 +11,7 @@ from reproof.model.record import Record
 from reproof.model.verdict import Condition
 from reproof.report.chance import covered
 from reproof.workflow.confinement import limits_for
+from reproof.workflow.lending import WORTH, amount
 from reproof.workflow.objects_read import pinned_objects
 from reproof.workflow.replaying import asked_in_vain, passed_on
 from reproof.workflow.room import Room
@@ -205,6 +206,12 @@ def _materials(circumstances: Circumstances) -> Iterator[Condition]:
     restored = circumstances.room.restored
     parts = [f"{count} {origin}" for origin, count in sorted(restored.counts.items())]
     yield Condition("materials", "restored by digest", ", ".join(parts) or "none were read")
+    if restored.lent:
+        said = amount(len(restored.lent), sum(each.size for each in restored.lent))
+        yield Condition("data", "from its original place", f"{said}: bound read-only")
+    files, size = restored.copied
+    if size >= WORTH:
+        yield Condition("data", "from its original place", f"{amount(files, size)}: copied")
     for line in circumstances.used_again():
         yield Condition("used again", line)
     pinned = pinned_objects(circumstances.recorded, circumstances.rerun)

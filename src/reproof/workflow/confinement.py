@@ -28,6 +28,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             lies there (content, logs, other re-runs) is ours to read afterwards.
         sealed: What it may read within `writable`, but not change.
         shown: What it may read besides.
+        lent: Files within `writable` that it reads from elsewhere: place, and where it finds them.
         environment: The room's own environment.
         network: The project asks for the network.
         trusted: The record is the user's own, or they said so.
@@ -36,6 +37,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     writable: tuple[Path, ...]
     sealed: tuple[Path, ...] = ()
     shown: tuple[Path, ...] = ()
+    lent: tuple[tuple[Path, Path], ...] = ()
     environment: tuple[Path, ...] = ()
     network: bool = False
     trusted: bool = True
@@ -77,11 +79,13 @@ def confine(site: Site) -> Confinement:
         return Confinement(
             writable=site.writable,
             read_only=(*visible([*site.shown, *site.environment]), *site.sealed),
+            lent=site.lent,
             limits=limits_for(site.writable[0]),
         )
     return Confinement(
         writable=(*site.writable, *site.environment),
         read_only=(*visible(site.shown), *site.sealed),
+        lent=site.lent,
         network=site.network,
         devices=tuple(sorted(Path("/dev").glob("nvidia*"))),
     )

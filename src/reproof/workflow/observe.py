@@ -33,6 +33,7 @@ from reproof.store.manifest import Digesting
 from reproof.workflow.byproducts import describe_byproducts, left_in_home
 from reproof.workflow.confinement import Isolating
 from reproof.workflow.earlier_runs import artifacts_read, with_known_content
+from reproof.workflow.lending import Lent
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.mapping import here
 from reproof.workflow.materials import (
@@ -97,6 +98,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
         title: What the work is called while it goes on.
         mapped: Folders of the container that it runs in, and where they are on this machine; everything
             else there belongs to the image. None where it sees this machine's own files.
+        lent: Inputs that the run sees in its tree and that lie elsewhere, with what they hold.
         libraries: Describes the shared libraries that it loaded, where they are not this machine's.
     """
 
@@ -124,6 +126,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     reads_first: bool = True
     title: str = "running the command"
     mapped: tuple[tuple[str, str], ...] | None = None
+    lent: tuple[Lent, ...] = ()
     libraries: Callable[[Iterable[str]], tuple[NativeLibrary, ...]] | None = None
 
 
@@ -171,11 +174,13 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
         (setup.scratch / name).mkdir(parents=True)
     top = Path(setup.naming.top)
     inputs = digest_before(setup.origins, setup.naming, setup.digesting)
+    inputs |= {each.name: each.digests for each in setup.lent}
     before = scan(top)
     started = time.time()
     with ExitStack() as further:
         first = further.enter_context(_first_reads(setup, inputs))
-        watch = further.enter_context(NativeWatch(top, tree=before, first=first))
+        elsewhere = {each.name: each.place for each in setup.lent}
+        watch = further.enter_context(NativeWatch(top, tree=before, first=first, elsewhere=elsewhere))
         cached = [further.enter_context(each) for each in _watched_caches(setup)]
         emit(Event(kind="start", subject="command", message=setup.title))
         execution, interrupted = _run(setup)

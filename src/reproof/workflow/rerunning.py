@@ -21,8 +21,9 @@ from reproof.store.records import Found
 from reproof.workflow.chance import known_already, try_by_itself
 from reproof.workflow.conditions import Circumstances, list_conditions
 from reproof.workflow.judge import Judgement, Side, judge
+from reproof.workflow.lending import moved
 from reproof.workflow.observe import Evidence
-from reproof.workflow.room import Room, rerun
+from reproof.workflow.room import Room, refresh, rerun
 from reproof.workflow.run import now
 from reproof.workflow.verdicts import choose_stability, choose_word, decided, rejected
 
@@ -63,6 +64,25 @@ class Reruns(msgspec.Struct, frozen=True, kw_only=True):
     by_itself: ByItself = "not tried"
 
 
+def rerun_first(room: Room, aim: Aim, emit: Emit) -> tuple[Room, Rerun]:
+    """The first re-run of a room, in which inputs may be lent.
+
+    Nothing is held against a run that could not write what was lent to it, nor believed where that moved:
+    then it is made again with copies.
+
+    Returns:
+        The room, in which nothing is lent where that was so, and the re-run.
+    """
+    first = rerun_once(room, aim, 1, emit)
+    lent = room.restored.lent
+    if not lent or not (rejected(first.judgement.differences, aim.policy) or moved(lent, first.record)):
+        return room, first
+    message = "something differs: re-running with copies of the data that was bound read-only"
+    emit(Event(kind="note", subject="verify", message=message))
+    room = refresh(room, emit)
+    return room, rerun_once(room, aim, 2, emit, laid_out=True)
+
+
 def rerun_all(room: Room, aim: Aim, emit: Emit, first: Rerun | None = None) -> Reruns:
     """Re-run as often as asked for, and once more where something differs: the control.
 
@@ -94,9 +114,9 @@ def rerun_all(room: Room, aim: Aim, emit: Emit, first: Rerun | None = None) -> R
     return Reruns(reruns=tuple(control), stability=stability, between=tuple(between))
 
 
-def rerun_once(room: Room, aim: Aim, number: int, emit: Emit) -> Rerun:
-    """One re-run, compared; `number` counts those of the room."""
-    record, evidence = rerun(room, number, emit)
+def rerun_once(room: Room, aim: Aim, number: int, emit: Emit, *, laid_out: bool = False) -> Rerun:
+    """One re-run, compared; `number` counts those of the room, `laid_out` says that it is ready for it."""
+    record, evidence = rerun(room, number, emit, laid_out=laid_out)
     emit(Event(kind="start", subject="compare", message="comparing"))
     record = aim.measure(record, evidence)
     expected = Side(aim.found.record, room.plan.store)

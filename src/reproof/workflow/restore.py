@@ -25,6 +25,7 @@ from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_cache import DvcSources, LostContentError, restore
 from reproof.store.dvc_cache import Restored as RestoredEntry
 from reproof.workflow.dvc_fetch import fetched, needs_dvc
+from reproof.workflow.lending import WORTH, Lent, amount, lend, worth_lending
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
         home: The user's HOME.
         stores: Further DVC caches.
         offline: Ask no remote over the network.
+        lend: The re-run gets a sandbox: what is large and in no store may be shown from its original place.
     """
 
     store: DirectoryStore
@@ -43,6 +45,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     stores: tuple[str, ...] = ()
     offline: bool = False
+    lend: bool = False
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +56,16 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
         in_place: Absolute paths outside the repository that the re-run reads where they are.
         used_again: Names whose content came from its original place, not from a versioned source.
         corrupted: Objects with other content than their id says, and what was done.
+        lent: What is shown in the room from its original place, read-only; a stand-in lies there.
+        copied: Files that were copied from their original place, and their bytes; not those that share blocks.
     """
 
     counts: dict[str, int] = {}
     in_place: tuple[Path, ...] = ()
     used_again: tuple[str, ...] = ()
     corrupted: tuple[str, ...] = ()
+    lent: tuple[Lent, ...] = ()
+    copied: tuple[int, int] = (0, 0)
 
 
 def restore_materials(record: Record, sources: Sources, naming: Naming, emit: Emit) -> Restored:
@@ -78,15 +85,19 @@ def restore_materials(record: Record, sources: Sources, naming: Naming, emit: Em
     corrupted = _restore_tracked(record, sources, naming, emit)
     for artifact in record.code.untracked:
         _put(artifact, naming.find_file(artifact.name), sources, naming)
-    in_place, used_again = _restore_external(record, sources, naming)
-    _check(record, naming)
+    restored = _restore_external(record, sources, naming)
+    _check(record, naming, frozenset(each.name for each in restored.lent))
+    files, size = restored.copied
+    if size >= WORTH:
+        message = f"copied {amount(files, size)} from their original place into the room"
+        emit(Event(kind="note", subject="materials", message=message))
     emit(Event(kind="finish", subject="materials"))
     counts: dict[str, int] = {}
     for artifact in record.materials:
         if artifact.is_web:
             continue
         counts[artifact.origin] = counts.get(artifact.origin, 0) + 1
-    return Restored(counts=counts, in_place=in_place, used_again=used_again, corrupted=corrupted)
+    return replace(restored, counts=counts, corrupted=corrupted)
 
 
 def _restore_tracked(record: Record, sources: Sources, naming: Naming, emit: Emit) -> tuple[str, ...]:
@@ -171,12 +182,13 @@ def _holds(entry: DvcEntry, wanted: Iterable[str]) -> bool:
     return any(name == entry.path or name.startswith(entry.path + "/") for name in wanted)
 
 
-def _restore_external(
-    record: Record, sources: Sources, naming: Naming
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Copy what was found in its original place, if it still has the recorded content."""
+def _restore_external(record: Record, sources: Sources, naming: Naming) -> Restored:
+    """Lend or copy what was found in its original place, if it still has the recorded content."""
     in_place: list[Path] = []
     used_again: list[str] = []
+    lent: list[Lent] = []
+    copied: list[int] = []
+    wanted = worth_lending(record) if sources.lend else frozenset()
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
         if artifact.origin not in ("external", "stage", "mlflow") or not _has_place(artifact):
@@ -191,10 +203,22 @@ def _restore_external(
         if outside:
             in_place.append(place)
         else:
-            target = naming.find_file(artifact.name)
-            target = _link(artifact, target, naming)
-            copy_private(place, target, mode=artifact.mode)
-    return tuple(in_place), tuple(used_again)
+            target = _link(artifact, naming.find_file(artifact.name), naming)
+            if copy_private(place, target, mode=artifact.mode, only_shared=artifact.name in wanted):
+                continue
+            loan = lend(artifact, place, target, Path(naming.top)) if artifact.name in wanted else None
+            if loan is not None:
+                lent.append(loan)
+                continue
+            if artifact.name in wanted:
+                copy_private(place, target, mode=artifact.mode)
+            copied.append(artifact.size)
+    return Restored(
+        in_place=tuple(in_place),
+        used_again=tuple(used_again),
+        lent=tuple(lent),
+        copied=(len(copied), sum(copied)),
+    )
 
 
 def _require_unchanged(artifact: Artifact, place: Path) -> None:
@@ -260,9 +284,12 @@ def _has_place(artifact: Artifact) -> bool:
     return artifact.has_place and not holds_credentials(artifact.name)
 
 
-def _check(record: Record, naming: Naming) -> None:
-    """Digest every material in its place: what the re-run is about to read is what was recorded."""
-    materials = [artifact for artifact in record.materials if _has_place(artifact)]
+def _check(record: Record, naming: Naming, lent: frozenset[str]) -> None:
+    """Digest every material in its place: what the re-run is about to read is what was recorded.
+
+    Those that are `lent` were digested where they lie.
+    """
+    materials = [each for each in record.materials if _has_place(each) and each.name not in lent]
     places = [str(naming.find_file(artifact.name)) for artifact in materials]
     for artifact, found in zip(materials, digest_files(places), strict=True):
         if isinstance(found, OSError):

@@ -32,6 +32,7 @@ from reproof.workflow.code_parts import require_submodules
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
 from reproof.workflow.earlier_runs import Shelf, require_kept
 from reproof.workflow.imaged import contain, provide_image_again, sealed_container
+from reproof.workflow.lending import can_lend, digesting
 from reproof.workflow.objects_read import pins, with_doubts
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
@@ -65,6 +66,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         trust: Whether the record's code is a stranger's.
         allow_python: Versions of Python, ``3.11.*``, that may stand in for the recorded one.
         wheels: A folder of wheels; packages come from there alone.
+        lend: Large inputs that no version names may be shown from their original place: in the first re-run,
+            which is then not to be repeated, and not in a room that is kept.
         served: The recorded run logged to a server, which names runs itself; a local store has the process do it.
         parcel: Where everything is once the plan has travelled: `source`, `store` and `stores` are places of the
             machine that it comes from then; see :func:`reproof.workflow.parcel.settle`.
@@ -83,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust = "own"
     allow_python: str | None = None
     wheels: Path | None = None
+    lend: bool = False
     served: bool = False
     parcel: Parcel | None = None
 
@@ -206,6 +210,7 @@ def _confined(room: Room, scratch: Path | None = None) -> Confinement:
         writable=tuple(path for path in own if path.exists()),
         sealed=(scratch / "logs",) if scratch is not None else (),
         shown=(*prefixes, *room.restored.in_place),
+        lent=tuple((each.place, each.target) for each in room.restored.lent),
         environment=(environment,) if inner else (),
         network=plan.settings.network,
         trusted=plan.trust != "none",
@@ -225,7 +230,12 @@ def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
         apply_patch(top, _content(plan.store, code.patch))
     emit(Event(kind="finish", subject="code"))
     sources = Sources(
-        store=plan.store, top=plan.source, home=Path.home(), stores=plan.stores, offline=plan.offline
+        store=plan.store,
+        top=plan.source,
+        home=Path.home(),
+        stores=plan.stores,
+        offline=plan.offline,
+        lend=plan.lend and plan.trust != "none" and can_lend(plan.record, plan.isolation),
     )
     restored = restore_materials(plan.record, sources, _naming(plan, folder, None, None), emit)
     if plan.record.stage is not None:
@@ -233,11 +243,15 @@ def lay_out(plan: Plan, folder: Path, emit: Emit) -> Restored:
     return restored
 
 
-def refresh(room: Room, emit: Emit) -> None:
-    """Put everything of a room in its place anew, after a re-run: code, materials, HOME and TMPDIR."""
+def refresh(room: Room, emit: Emit) -> Room:
+    """Put everything of a room in its place anew, after a re-run: code, materials, HOME and TMPDIR.
+
+    Nothing is lent any more: what this one reads is its own, whatever it does to it.
+    """
     for place in (room.folder / "home", room.temporary):
         _empty(place)
-    lay_out(room.plan, room.folder, emit)
+    plan = msgspec.structs.replace(room.plan, lend=False)
+    return msgspec.structs.replace(room, plan=plan, restored=lay_out(plan, room.folder, emit))
 
 
 def rerun(
@@ -262,7 +276,7 @@ def rerun(
     """
     plan, folder = room.plan, room.folder
     if number > 1 and not laid_out:
-        refresh(room, emit)
+        room = refresh(room, emit)
     scratch = folder / f"run-{number}"
     scratch.mkdir()
     record = plan.record
@@ -308,6 +322,8 @@ def _setup(room: Room, scratch: Path, tracking: dict[str, str]) -> Setup:
             *(record.stage.patterns if record.stage is not None else ()),
         ),
         environment=room.provision.prefixes,
+        lent=room.restored.lent,
+        digesting=digesting(room.restored.lent),
         ignored=(folder / "mlflow", room.temporary),
         guarded=(plan.source,),
         reads_first=False,  # all were put in their places by us, and are digested again at the end

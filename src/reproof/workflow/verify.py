@@ -20,7 +20,7 @@ from reproof.workflow.lookup import Place, is_served, place_of
 from reproof.workflow.pipeline.verify import Limits, stage_record, verify_stages
 from reproof.workflow.remote_runs import UnrecordedError, find_anywhere
 from reproof.workflow.replaced import with_other_code, with_other_data, with_other_environment
-from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
+from reproof.workflow.rerunning import Aim, decide, rerun_all, rerun_first, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
 from reproof.workflow.trail import Trail, open_trail
 from reproof.workflow.trust import is_own
@@ -72,10 +72,11 @@ def verify(
         return _verify_pipeline(found, plan, place, chosen, trail, emit), found.record
     fetch_content(found.record, plan.store, plan.source, plan.stores)
     started = time.monotonic()
-    with clean_room(plan, keep=chosen.keep, emit=emit) as room:
+    with clean_room(plan, keep=chosen.keep, emit=emit) as furnished:
         seconds = {"recorded": found.record.byproducts.seconds, "room": round(time.monotonic() - started, 2)}
         aim = Aim(found=found, policy=policy, repeat=chosen.repeat)
-        done = with_chance(room, aim, rerun_all(room, aim, emit), emit, tried=chosen.by_itself)
+        room, first = rerun_first(furnished, aim, emit)
+        done = with_chance(room, aim, rerun_all(room, aim, emit, first), emit, tried=chosen.by_itself)
         for number, each in enumerate(done.reruns, 1):
             seconds[f"re-run {number}"] = each.record.byproducts.seconds
         verdict = decide(aim, room, done, seconds, replaced=replaced)
@@ -172,6 +173,7 @@ def _plan(found: Found, place: Place, settings: Settings, options: VerifyOptions
         trust=_trust(found, options),
         allow_python=options.allow_python,
         wheels=options.wheels,
+        lend=options.repeat == 1 and not options.by_itself and not options.keep,
         served=is_served(found, place),
     )
 
