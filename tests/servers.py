@@ -13,6 +13,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,8 +73,8 @@ class MLflowServer:
         """Make a user who may read everything and write nothing."""
         self.ask("users/create", {"username": user, "password": password})
 
-    def ask(self, call: str, body: dict[str, str]) -> None:
-        """Call MLflow's interface as the administrator."""
+    def ask(self, call: str, body: dict[str, Any]) -> Any:
+        """Call MLflow's interface as the administrator; what it answers."""
         request = urllib.request.Request(
             f"{self.uri}/api/2.0/mlflow/{call}",
             data=json.dumps(body).encode(),
@@ -82,8 +83,8 @@ class MLflowServer:
                 "Authorization": "Basic " + base64.b64encode(f"admin:{self._password}".encode()).decode(),
             },
         )
-        with urllib.request.urlopen(request, timeout=60):
-            pass
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"{}")
 
     def kill(self) -> None:
         """End it at once, as a crash does."""

@@ -86,19 +86,10 @@ def test_it_is_bound_read_only_beside_what_the_run_writes(plain: Project, record
     assert [each for each in verdict["not_checked"] if each["subject"].startswith("data/")] == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--isolation", "process"),
-        pytest.param(("--isolation", "bubblewrap", "--repeat", "2"), marks=pytest.mark.needs("bwrap")),
-    ],
-)
-def test_where_it_is_not_bound_the_copy_is_told(
-    plain: Project, recorded: Any, words: tuple[str, ...]
-) -> None:
+def test_where_it_is_not_bound_the_copy_is_told(plain: Project, recorded: Any) -> None:
     place = recorded(READS)
     before = seen(place)
-    said = plain.reproof("verify", *words, expect=0)
+    said = plain.reproof("verify", "--isolation", "process", expect=0)
     if shares_blocks(plain.folder):
         pytest.skip("the file system shares blocks: nothing is copied")
     assert "copied 3 files, 6,291,458 bytes from their original place into the room" in said.err

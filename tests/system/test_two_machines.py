@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -160,6 +161,26 @@ def published(alpha: Machine, site: Site) -> tuple[Work, str]:
     return work, run
 
 
+def plain_run(work: Work, server: MLflowServer, experiment: str) -> str:
+    """A run of a commit that is at the remote, as MLflow alone records it; its id."""
+    known = server.ask("experiments/search", {"max_results": 100, "filter": f"name = '{experiment}'"})
+    tags = {
+        "mlflow.source.git.commit": work.shell("git rev-parse HEAD"),
+        "mlflow.source.git.repoURL": work.address,
+        "mlflow.source.name": "train.py",
+        "mlflow.source.type": "LOCAL",
+    }
+    body = {
+        "experiment_id": known["experiments"][0]["experiment_id"],
+        "start_time": int(time.time() * 1000),
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
+    }
+    run = str(server.ask("runs/create", body)["run"]["info"]["run_id"])
+    server.ask("runs/log-metric", {"run_id": run, "key": "weight", "value": 0.5, "timestamp": 0})
+    server.ask("runs/update", {"run_id": run, "status": "FINISHED", "end_time": body["start_time"]})
+    return run
+
+
 def verify(machine: Machine, run: str, *words: str) -> Any:
     return machine.reproof("verify", run, "--no-log", "--output-format", "json", *words).json
 
@@ -211,6 +232,28 @@ def test_a_server_that_asks_for_a_login(published: tuple[Work, str], beta: Machi
     said = refused(beta, published[1])
     assert "credentials  sent" in said
     assert password not in said
+
+
+def test_an_experiment_of_a_server_that_asks_for_a_login(
+    published: tuple[Work, str], beta: Machine, server: MLflowServer
+) -> None:
+    """All of it with credentials that may only read, and that nothing of it writes down."""
+    words = ("verify", "--all", "--experiment", "shared", "--no-log")
+    run = published[0].run("--experiment-name", "shared")
+    plain = plain_run(published[0], server, "shared")
+    password = beta.env.pop("MLFLOW_TRACKING_PASSWORD")
+    said = beta.reproof(*words, expect=2).err
+    assert "refused the credentials (401)" in said
+    assert "MLFLOW_TRACKING_PASSWORD" in said
+    beta.env["MLFLOW_TRACKING_PASSWORD"] = password
+    told = beta.reproof(*words, "--output-format", "json", expect=3)
+    rows = {row["run_id"]: row for row in told.json["rows"]}
+    assert rows[run]["word"] == "reproduced"
+    assert (rows[plain]["kind"], rows[plain]["word"]) == ("reconstructed", "inconclusive")
+    assert "list index out of range" in rows[plain]["detail"]  # it was run: nobody knows its arguments
+    holds = [path for path in beta.home.rglob("*") if path.is_file() and READER.encode() in path.read_bytes()]
+    assert holds == []
+    assert READER not in told.out + told.err
 
 
 def test_a_remote_that_asks_for_a_login(published: tuple[Work, str], beta: Machine) -> None:
