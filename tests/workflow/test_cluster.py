@@ -18,13 +18,13 @@ from reproof.workflow.cluster import (
     Sealed,
     _Slots,
     _translated,
-    luggage_store,
     require_offered,
     require_same_version,
     seal,
     unpack,
     unseal,
 )
+from reproof.workflow.leftovers import luggage_store
 from reproof.workflow.needs import Needs
 
 

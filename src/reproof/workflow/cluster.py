@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from reproof.base.digesting import digest_bytes
-from reproof.base.locations import cache_directory
 from reproof.errors import ExecutionError, StoreError, UsageError
 from reproof.model.digest import Digest
 from reproof.model.event import Emit, Event
-from reproof.store.directory import DirectoryStore
+from reproof.workflow.leftovers import at_work, luggage_store
 from reproof.workflow.needs import Needs
 
 if TYPE_CHECKING:
@@ -83,11 +82,6 @@ def unseal(sealed: Sealed) -> Any:
     return pickle.loads(sealed.content)  # noqa: S301  # of a worker that runs what we send it, anyway
 
 
-def luggage_store() -> DirectoryStore:
-    """Where a worker keeps the content that tasks refer to."""
-    return DirectoryStore(cache_directory() / "luggage")
-
-
 def unpack(luggage: Mapping[str, bytes]) -> None:
     """In a worker: keep what travelled with a task, each by its BLAKE3.
 
@@ -143,7 +137,7 @@ def attend(errand: bytes, terms: Terms, names: list[str], *parts: bytes) -> Seal
     worker = get_worker()
     if terms.tool != version("reproof"):
         raise _other_version({worker.address: version("reproof")}, terms.tool)
-    with _slots.held(terms.cpus, worker.state.nthreads):
+    with _slots.held(terms.cpus, worker.state.nthreads), at_work():
         unpack(dict(zip(names, parts, strict=True)))
         work, task = pickle.loads(errand)  # noqa: S301  # of whoever may run anything here
         return seal(work(task))

@@ -6,6 +6,7 @@ repository is made from it once for all re-runs, and the plan names that one.
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from reproof.base import git
 from reproof.base.cloning import Checkout, bundle, clone_at
 from reproof.base.digesting import digest_bytes, digest_file
 from reproof.base.files import remove_tree
-from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
 from reproof.capture.credentials import holds_credentials
 from reproof.errors import MaterialError, ProjectError
@@ -30,7 +30,7 @@ from reproof.model.parcel import Parcel
 from reproof.model.record import Record
 from reproof.project.dvc import read_config, tracked
 from reproof.store.dvc_cache import DvcSources, restore
-from reproof.workflow.cluster import luggage_store
+from reproof.workflow.leftovers import luggage_store, parcels
 from reproof.workflow.room import Plan
 
 #: Bytes of all content together: it passes through the memory of the workers.
@@ -77,7 +77,7 @@ def settle(plan: Plan) -> Plan:
     if parcel is None:
         return plan
     identity = digest_bytes(msgspec.json.encode((parcel, plan.record.code.commit)))["blake3"]
-    place = cache_directory() / "parcels" / identity
+    place = parcels() / identity
     if not place.is_dir():
         aside = place.with_name(f"{identity}-{secrets.token_hex(6)}")
         try:
@@ -86,6 +86,8 @@ def settle(plan: Plan) -> Plan:
                 aside.rename(place)
         finally:
             remove_tree(aside)
+    with suppress(OSError):
+        os.utime(place)  # says that it is still used
     return msgspec.structs.replace(
         plan,
         source=place / parcel.folder,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -32,6 +31,7 @@ from reproof.workflow.code_parts import require_submodules
 from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confine
 from reproof.workflow.earlier_runs import Shelf, require_kept
 from reproof.workflow.imaged import contain, provide_image_again, sealed_container
+from reproof.workflow.leftovers import occupied
 from reproof.workflow.lending import can_lend, digesting
 from reproof.workflow.objects_read import pins, with_doubts
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
@@ -141,14 +141,8 @@ def clean_room(plan: Plan, *, keep: bool, emit: Emit) -> Iterator[Room]:
     """
     require_kept(plan.record, plan.store)
     folder = (plan.rooms or cache_directory() / "rooms") / secrets.token_hex(6)
-    folder.mkdir(parents=True, mode=0o700)
-    temporary = Path(tempfile.mkdtemp(prefix="reproof-"))
-    try:
+    with occupied(folder, keep=keep) as temporary:
         yield _furnish(plan, folder, temporary, emit)
-    finally:
-        if not keep:
-            remove_tree(folder)
-            remove_tree(temporary)
 
 
 def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
