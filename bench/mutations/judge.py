@@ -43,7 +43,6 @@ KINDS: dict[str, set[str]] = {
 #: Of these there is only one in a run: a kind of cause other than `variable` says all.
 SINGLE = {
     "seed",
-    "threads",
     "python",
     "locale",
     "time zone",

@@ -36,6 +36,7 @@ _ISA = frozenset(
 _OF_SHELLS = frozenset(
     {"_", "OLDPWD", "PWD", "SHLVL", "TERM", "COLUMNS", "LINES", "COLORTERM", "TERM_PROGRAM"}
 )
+LEADER = "OMP_NUM_THREADS"  # the profile gives its number to the libraries that have a variable of their own
 _THREADS = frozenset({*THREADS, "GOTO_NUM_THREADS", "MKL_DOMAIN_NUM_THREADS", "NUMBA_NUM_THREADS"})
 _DATA = ENDINGS | {
     *(".npy", ".npz", ".txt", ".jsonl", ".ndjson", ".dat", ".data", ".h5", ".hdf5", ".pkl", ".joblib"),
@@ -143,12 +144,14 @@ def of_chance(before: Record, after: Record) -> Iterator[Atom]:
 
 
 def of_variables(before: Record, after: Record) -> Iterator[Atom]:
-    """Variables one by one, and the permissions of new files; the hash seed belongs to the seed."""
+    """Variables one by one, and the permissions of new files; what follows the seed, or LEADER, belongs to that."""
     one, two = before.environment, after.environment
-    tied = hash_seed_is_tied(before, after)
+    tied = threads_that_follow(before, after)
+    if hash_seed_is_tied(before, after):
+        tied |= {"PYTHONHASHSEED"}
     for name in sorted({*one.variables, *two.variables}):
         left, right = one.variables.get(name), two.variables.get(name)
-        if left == right or (tied and name == "PYTHONHASHSEED"):
+        if left == right or name in tied:
             continue
         kind = "threads" if name in _THREADS else "isa" if name in _ISA else "variable"
         yield Atom(id=f"variable:{name}", kind=kind, name=name, group="variables", before=left, after=right)
@@ -178,6 +181,15 @@ def hash_seed_is_tied(before: Record, after: Record) -> bool:
         or side.environment.variables.get("PYTHONHASHSEED") == str(side.randomness.seed % 2**32)
         for side in (before, after)
     )
+
+
+def threads_that_follow(before: Record, after: Record) -> frozenset[str]:
+    """Numbers of threads that the profile set on both sides to what LEADER says, which differs."""
+    values = [side.environment.variables.get(LEADER) for side in (before, after)]
+    if None in values or values[0] == values[1]:
+        return frozenset()
+    set_by_us = before.randomness.variables.keys() & after.randomness.variables.keys()
+    return frozenset(THREADS).intersection(set_by_us) - {LEADER}
 
 
 def of_environment(before: Record, after: Record, *, divisible: bool, pythons: str | None) -> Iterator[Atom]:

@@ -19,6 +19,7 @@ from reproof.model.record import EnvironmentSection, Lock, ProjectSection, Recor
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.explain.arguments import correspond, mix_arguments, of_arguments
 from reproof.workflow.explain.atoms import (
+    LEADER,
     Atom,
     hash_seed_is_tied,
     of_chance,
@@ -27,6 +28,7 @@ from reproof.workflow.explain.atoms import (
     of_machine,
     of_variables,
     other_python,
+    threads_that_follow,
 )
 from reproof.workflow.explain.code import CodeMix
 from reproof.workflow.explain.data import DataMix, naming_of
@@ -207,6 +209,8 @@ class Mixer:
         names = {each.partition(":")[2] for each in swapped if each.startswith("variable:")}
         if "seed" in swapped and hash_seed_is_tied(*self.sides):
             names.add("PYTHONHASHSEED")
+        if LEADER in names:
+            names |= threads_that_follow(*self.sides)
         found = {name: (two if name in names else one).get(name) for name in sorted({*one, *two})}
         return {name: value for name, value in found.items() if value is not None}
 
