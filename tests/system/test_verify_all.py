@@ -138,7 +138,7 @@ def unsatisfiable(folder: Path) -> None:
 
 
 @pytest.mark.needs("bwrap")
-def test_an_experiment_of_twelve_runs(project: Project, tmp_path: Path) -> None:
+def test_an_experiment_of_twelve_runs(project: Project, server: MLflowServer, tmp_path: Path) -> None:
     experiment = f"plain {tmp_path.name}"
     here = project.folder
     project.write("loose/rows.txt", "7\n8\n")
@@ -202,7 +202,29 @@ def test_an_experiment_of_twelve_runs(project: Project, tmp_path: Path) -> None:
     assert "no-such-package" in json.dumps(rows[made["impossible"]])
     assert "mlflow runs restore" in rows[made["deleted"]]["hint"]
     assert "--code PATH" in rows[made["unknown commit"]]["hint"]
+    leads_back(project, server, experiment, (recorded["run_id"], made["seeded"]), tmp_path)
     goes_on(project, experiment, made, tmp_path)
+
+
+def leads_back(
+    project: Project, server: MLflowServer, experiment: str, runs: tuple[str, str], tmp_path: Path
+) -> None:
+    """A model that was registered from what a recorded run logged leads to it; the other to no record."""
+    name = f"plain-{tmp_path.name}"
+    server.ask("registered-models/create", {"name": name})
+    found = server.ask("experiments/search", {"max_results": 9, "filter": f"name = '{experiment}'"})
+    folder = found["experiments"][0]["artifact_location"]
+    for version, (alias, run) in enumerate(zip(("champion", "other"), runs, strict=True), 1):
+        source = {"name": name, "source": f"{folder}/{run}/artifacts/model", "run_id": run}
+        server.ask("model-versions/create", source)
+        server.ask("registered-models/alias", {"name": name, "alias": alias, "version": str(version)})
+    (tmp_path / "elsewhere").mkdir()
+    validator = Project(tmp_path / "elsewhere", project.env)
+    seen = validator.reproof("show", f"models:/{name}@champion", "--output-format", "json", expect=0).json
+    assert (seen["run_id"], seen["version"], seen["verdict"]["word"]) == (runs[0], "1", "repeated")
+    assert seen["record"] == project.records()[-1].stem
+    said = validator.reproof("show", f"models:/{name}@other", expect=1).out
+    assert "no recorded run that is known here" in said
 
 
 def goes_on(project: Project, experiment: str, made: dict[str, str], tmp_path: Path) -> None:
