@@ -32,6 +32,11 @@ json.dump({"weight": weight, "rate": rate}, open("model.json", "w"))
 print("weight", weight)
 """
 
+#: A line before ``import mlflow``, which works without these and is imported in half the time.
+LIGHT = """\
+import sys; sys.modules.update(dict.fromkeys("pandas numpy scipy sklearn pyarrow matplotlib flask docker".split()))
+"""
+
 
 class Result(NamedTuple):
     """A finished command: exit status and its two outputs."""

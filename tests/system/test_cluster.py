@@ -19,7 +19,7 @@ import pytest
 
 import chores
 from chores import Chore, work
-from projects import Project, known_stores, user_environment
+from projects import LIGHT, Project, known_stores, user_environment
 from reproof.base.files import remove_tree
 from reproof.errors import ExecutionError
 from reproof.workflow import cluster as clusters
@@ -33,7 +33,9 @@ pytestmark = [
 ]
 
 #: Says in which room it is, and waits there while told to.
-TRAIN = """
+TRAIN = (
+    LIGHT
+    + """
 import os, random, sys, time
 from pathlib import Path
 
@@ -51,6 +53,7 @@ with mlflow.start_run():
 if notes.is_dir():
     (notes / f"{me}.ended").touch()
 """
+)
 
 
 class Cluster:

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from projects import Project, known_stores, user_environment
+from projects import LIGHT, Project, known_stores, user_environment
 from reproof.base.files import remove_tree
 
 pytestmark = [pytest.mark.needs("mlflow"), pytest.mark.slow, pytest.mark.xdist_group("replicate")]
 
-TRAIN = """
+TRAIN = (
+    LIGHT
+    + """
 import random, sys
 
 gain, mode, seed = float(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -37,11 +39,12 @@ own = random.Random(seed)
 loss = random.gauss(10, 1) + gain * random.gauss(1, 0.25)
 with mlflow.start_run():
     mlflow.log_metric("loss", loss)
-    mlflow.log_metric("rows", 100)
+    mlflow.log_metric("rows", 100.0)
     mlflow.log_metric("own", own.random())
     if loss > 9.5:
-        mlflow.log_metric("rare", 1)
+        mlflow.log_metric("rare", 1.0)
 """
+)
 PROJECT = """
 name: small
 entry_points:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from projects import Project
+from projects import LIGHT, Project
 from servers import MLflowServer
 
 pytestmark = [pytest.mark.needs("mlflow"), pytest.mark.xdist_group("server")]
 
-TRAIN = """
+TRAIN = (
+    LIGHT
+    + """
 import argparse, random
 import mlflow
 
@@ -43,7 +45,10 @@ with mlflow.start_run():
         file.write(repr(weight))
     mlflow.log_artifact("model.json", "model")
 """
-NESTED = """
+)
+NESTED = (
+    LIGHT
+    + """
 import mlflow
 
 with mlflow.start_run(run_name="search"):
@@ -53,6 +58,7 @@ with mlflow.start_run(run_name="search"):
             mlflow.log_metric("loss", rate * rate)
     mlflow.log_metric("best", 0.01)
 """
+)
 MLPROJECT = """
 name: plain
 entry_points:
@@ -64,7 +70,9 @@ entry_points:
 """
 
 #: Makes plain runs, with MLflow imported once: what is run, in which folder, with which arguments.
-DRIVER = """
+DRIVER = (
+    LIGHT
+    + """
 import json, os, runpy, sys
 import mlflow
 from mlflow.tracking import MlflowClient
@@ -91,6 +99,7 @@ tags = {key: value for key, value in seeded.data.tags.items() if key.startswith(
 made["running"] = client.create_run(seeded.info.experiment_id, tags=tags).info.run_id
 print(json.dumps(made))
 """
+)
 
 
 def drive(project: Project, experiment: str, runs: list[tuple[str, Path, str, list[str]]]) -> dict[str, str]:
