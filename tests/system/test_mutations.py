@@ -70,6 +70,8 @@ def test_of_two_factors_both_are_wanted(judge: ModuleType) -> None:
     truth = [*TRUTH, {"kind": "threads", "name": "OMP_NUM_THREADS"}]
     assert judge.judge(truth, {"status": "proven", "causes": [THREADS, NUMPY]}).right
     assert judge.judge(truth, {"status": "proven", "causes": [NUMPY]}).wrong_as_proven
+    other = {**THREADS, "name": "MKL_NUM_THREADS"}
+    assert judge.judge(truth, {"status": "proven", "causes": [NUMPY, other]}).wrong_as_proven
 
 
 def test_a_suspicion_will_do_only_where_nothing_can_be_swapped(judge: ModuleType) -> None:
