@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from reproof.errors import UsageError
@@ -58,12 +59,37 @@ def test_json_is_the_report() -> None:
     said = json.loads(render_stress(REPORT, "json"))
     assert said["schema"] == "reproof/stress/1"
     assert [each["outcome"] for each in said["exercises"]] == ["same", "differs", "not exercised", "differs"]
+    _, clock, host, _ = said["exercises"]
+    assert said["level"] == "repeats"
+    assert (clock["remedy"], clock["changes"][0]["subject"]) == ("pass it", "metric:loss")
+    assert "statically linked" in host["reason"]
 
 
 def test_a_page_escapes_names() -> None:
     page = render_stress(REPORT, "html")
     assert "depends on clock" in page
     assert "p<b>" not in page
+
+
+def test_a_page_has_level_remedies_and_what_was_not_exercised() -> None:
+    page = render_stress(REPORT, "html")
+    assert "<dt>level reached</dt><dd>repeats</dd>" in page
+    assert '<li class="identical"><b>repeats</b></li>' in page
+    assert '<li class="unknown"><b>independent of circumstances</b></li>' in page
+    rows = {row.split("</td>", 2)[1]: row for row in page.split("<tr")[1:] if 'class="name"' in row}
+    clock, host = (rows[f'<td class="name">{name}'] for name in ("clock", "host-name"))
+    assert "<em>pass it</em>" in clock
+    assert "0.5 -&gt; 0.75" in clock
+    assert ">not exercised</span>" in host
+    assert "it may be statically linked" in host
+
+
+def test_what_the_level_does_not_speak_of_is_named_beside_it() -> None:
+    more = msgspec.structs.replace(
+        REPORT, level="independent of circumstances", exercises=(REPORT.exercises[0], REPORT.exercises[2])
+    )
+    assert "circumstances that were not exercised: host-name" in render_stress(more, "text")
+    assert "independent of circumstances; not exercised: host-name</dd>" in render_stress(more, "html")
 
 
 def test_no_other_format() -> None:
