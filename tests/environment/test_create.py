@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -338,6 +339,24 @@ def test_a_release_that_is_gone(index, request_for):
     digest = index.wheel("alpha")
     with pytest.raises(EnvironmentBuildError, match=r"`alpha==2\.0` is in none of the indexes"):
         create(request_for(f"alpha==2.0 --hash=sha256:{digest}\n"))
+
+
+@pytest.mark.usefixtures("served")
+def test_a_yanked_release(index, request_for, events):
+    """Where a lock names it, it is installed and said; else it is not taken."""
+    place = index.folder / "simple/alpha"
+    (wheel,) = place.glob("*.whl")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    link = f'<a href="{wheel.name}#sha256={digest}" data-yanked="wrong numbers">{wheel.name}</a>'
+    (place / "index.html").write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
+    made = create(request_for(f"alpha==1.0 --hash=sha256:{digest}\n"), emit=events.append)
+    assert [item.version for item in made.distributions] == ["1.0"]
+    told = [event.message for event in events if event.kind == "warning"]
+    assert told == ["`alpha==1.0` was yanked by its publisher: wrong numbers"]
+    with pytest.raises(EnvironmentBuildError) as caught:
+        create(request_for("alpha\n"))
+    assert caught.value.message == "`alpha==1.0` was yanked: wrong numbers"
+    assert caught.value.hint == "name another version, or this one exactly: `alpha==1.0`"
 
 
 def test_a_source_distribution_is_a_condition(index, request_for):

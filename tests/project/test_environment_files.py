@@ -125,6 +125,22 @@ def test_hashes_are_seen_and_locks_passed_over_are_named(tmp_path: Path) -> None
     assert found.others == ("pylock.toml", "requirements.txt")
 
 
+def test_the_lock_of_a_workspace_is_compared_and_said_not_to_be_read(tmp_path: Path) -> None:
+    top = write(
+        tmp_path,
+        **{
+            "pyproject.toml": f"{PYPROJECT}[tool.uv.workspace]\nmembers = ['packages/*']\n",
+            "uv.lock": "version = 1\n",
+        },
+    )
+    found = find(top / "packages/app", **{"pyproject.toml": PYPROJECT})
+    assert (found.kind, found.others) == ("pyproject", ("../../uv.lock",))
+    assert found.notes == ("`../../uv.lock` of the workspace is compared with what is installed, not read",)
+    assert find(top / "elsewhere", **{"pyproject.toml": PYPROJECT}).others == ()
+    (top / "packages/.git").mkdir()  # another repository ends here
+    assert find(top / "packages/app").others == ()
+
+
 def test_conda_file_with_python_and_pip_alone(tmp_path: Path) -> None:
     text = "name: x\nchannels: [conda-forge]\ndependencies:\n- python=3.11\n- pip<=24\n- setuptools=70.0\n- pip:\n  - mlflow>=2\n"
     found = find(tmp_path, MLproject="conda_env: conda.yaml\n", **{"conda.yaml": text})

@@ -19,7 +19,7 @@ from reproof.environment.installed import Change, built_from_source, changed_fil
 from reproof.environment.lock import disagreements, indexes, pins
 from reproof.environment.requirements import Line, read_lines
 from reproof.environment.sources import LocalSource, local_sources, without_traces
-from reproof.environment.uv import cache_folder, explain, lacks_a_package, run_uv, uv_environment
+from reproof.environment.uv import cache_folder, explain, lacks_a_package, run_uv, uv_environment, yanked
 from reproof.environment.values import Environment, EnvironmentRequest
 from reproof.errors import EnvironmentBuildError
 from reproof.model.event import Emit, Event
@@ -228,6 +228,8 @@ class _Installation:
             raise explain(
                 self._asked_again(done, arguments), "install the packages", self._request.lock.source
             )
+        for line in yanked(done):
+            self._warn(line)
         self._built.update(
             f"{name.decode()}=={version.decode()}" for name, version in _BUILT.findall(done.stderr)
         )

@@ -32,6 +32,9 @@ _NO_WHEEL = re.compile(
 _OTHER = re.compile(r"(?P<what>[\w.\-]+==\S+) has no wheels with a matching")
 _ABSENT = re.compile(r"there is no version of (?P<what>[\w.\-]+==\S+)")
 _UNKNOWN = re.compile(r"(?P<what>[\w.\-]+) was not found in the (?:package registry|provided)")
+_YANKED = re.compile(r"(?P<what>[\w.\-]+==\S+) was yanked(?: \(reason: (?P<why>[^)]*)\))?")
+#: What uv warns of where a lock names a release that its publisher withdrew.
+_TAKEN_ALL_THE_SAME = re.compile(r"`(?P<what>[\w.\-]+==\S+)` is yanked(?: \(reason: \"(?P<why>.*)\"\))?")
 _REFUSED = re.compile(
     r"An index URL \((?P<where>[^)]+)\) (?:could not be queried due to a lack of valid authentication credentials"
     r"|returned a `?403 Forbidden`? error)"
@@ -118,6 +121,12 @@ def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
         )
     if match := _REFUSED.search(words):
         return _no_access(match["where"], words, source)
+    if match := _YANKED.search(words):
+        return EnvironmentBuildError(
+            f"`{match['what']}` was yanked: {match['why'] or 'no reason is given'}",
+            details=[("source", source), ("uv", _last_lines(words))],
+            hint=f"name another version, or this one exactly: `{match['what']}`",
+        )
     if match := _ABSENT.search(words) or _UNKNOWN.search(words):
         return EnvironmentBuildError(
             f"`{match['what']}` is in none of the indexes: removed, yanked, or never there",
@@ -161,6 +170,15 @@ def _index_of_pip() -> str | None:
         except OSError:
             continue
     return None
+
+
+def yanked(done: Completed) -> list[str]:
+    """Releases that were installed as the lock names them though their publisher withdrew them: a line for each."""
+    words = done.stderr.decode("utf-8", "replace")
+    return [
+        f"`{match['what']}` was yanked by its publisher: {match['why'] or 'no reason is given'}"
+        for match in _TAKEN_ALL_THE_SAME.finditer(words)
+    ]
 
 
 def lacks_a_package(done: Completed) -> bool:

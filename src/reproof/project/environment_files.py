@@ -7,6 +7,7 @@ be compared with what was used.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import re
@@ -314,17 +315,22 @@ class _Reader:
         """Add the Python version where nothing said one, the files, and the locks that are passed over."""
         python, source = (found.python, found.source) if found.python else self.python_version()
         unread = [name for name in _FOREIGN_LOCKS if self.has(name)]
+        shared = _lock_of_workspace(self.folder) if found.kind == "pyproject" else ()
         passed = [name for name, _ in _TOOLS if self.has(name) and name not in self.files]
         return msgspec.structs.replace(
             found,
             python=python,
             python_source=source,
             files=tuple(self.files[name] for name in sorted(self.files)),
-            others=tuple(name for name in _LOCKS if self.has(name) and name not in self.files),
+            others=(*(name for name in _LOCKS if self.has(name) and name not in self.files), *shared),
             notes=(
                 *found.notes,
                 *(f"`{name}` is not read: its format is not supported" for name in unread),
                 *(f"`{name}` is passed over: `{found.source}` counts" for name in passed),
+                *(
+                    f"`{name}` of the workspace is compared with what is installed, not read"
+                    for name in shared
+                ),
             ),
         )
 
@@ -362,6 +368,26 @@ class _Reader:
             if isinstance(version, str):
                 return version, "Pipfile.lock"
         return None, None
+
+
+def _lock_of_workspace(folder: Path) -> tuple[str, ...]:
+    """The lock of uv's workspace that the project in `folder` is a member of, relative to it; empty for none.
+
+    https://docs.astral.sh/uv/concepts/projects/workspaces/
+    """
+    place = folder.resolve()
+    for above in place.parents if not (place / ".git").exists() else ():
+        try:
+            document = tomllib.loads((above / "pyproject.toml").read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            document = {}
+        table = _table(_table(_table(document, "tool"), "uv"), "workspace")
+        name = place.relative_to(above).as_posix()
+        if any(fnmatch.fnmatch(name, str(pattern)) for pattern in table.get("members", ())):
+            return (os.path.relpath(above / "uv.lock", place),) if (above / "uv.lock").is_file() else ()
+        if (above / ".git").exists():
+            break
+    return ()
 
 
 def _table(of: object, key: str) -> dict[str, Any]:
