@@ -83,7 +83,7 @@ def flatten(array: pa.Array, depth: int = 0) -> Flat:
         return Flat(rows, np.arange(rows))
     if is_text(kind):
         lengths, data = _text_parts(array, absent)
-        return Flat(rows, absent, lengths, children=(pa.array(data),))
+        return Flat(rows, absent, lengths, children=(pa_array(data),))
     if pa.types.is_struct(kind):
         return Flat(rows, absent, children=tuple(bare(child) for child in _fields(array, absent)))
     if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
@@ -106,10 +106,19 @@ def _has_wide_offsets(kind: pa.DataType) -> bool:
 
 
 def pa_array(values: np.ndarray) -> pa.Array:
-    """An Arrow array of what is in a NumPy array."""
+    """An Arrow array of what is in a NumPy array of numbers or truths.
+
+    Not by `pyarrow.array`: it imports pandas, to ask whether the array is a series of it, and for a small table
+    that takes longer than all else.
+    """
+    import numpy as np
     import pyarrow as pa
 
-    return pa.array(values)
+    kind = pa.from_numpy_dtype(values.dtype)
+    packed = (
+        np.packbits(values, bitorder="little") if values.dtype == np.bool_ else np.ascontiguousarray(values)
+    )
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(packed)])
 
 
 def _is(kind: pa.DataType, name: str) -> bool:
@@ -176,7 +185,7 @@ def _fields(array: pa.Array, absent: np.ndarray | None) -> list[pa.Array]:
     fields = [array.field(number) for number in range(array.type.num_fields)]
     if absent is None:
         return fields
-    valid = pa.array(_all_but(absent, len(array)))
+    valid = pa_array(_all_but(absent, len(array)))
     return [
         each if pa.types.is_null(each.type) else pc.if_else(valid, each, pa.scalar(None, each.type))
         for each in map(bare, fields)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reproof.compare.arrow_layout import bare, plain_type
+from reproof.compare.arrow_layout import bare, pa_array, plain_type
 from reproof.compare.arrow_schema import compare_schemas
 from reproof.compare.arrow_values import ColumnDigest, mixed, row_hashes, unequal_rows
 from reproof.compare.protocol import ContentError, Context
@@ -231,7 +231,7 @@ def _compare_column(
         if not mask.any():
             return
         where = np.flatnonzero(mask)
-        rows = _array(where)
+        rows = pa_array(where)
         state.sums.add(row_hashes(one.take(rows)), row_hashes(two.take(rows)))
     except ContentError as error:
         state.broken = str(error)
@@ -359,9 +359,3 @@ def _add_digests(pair: TablePair, columns: list[Column], context: Context) -> No
         for column in columns:
             if column.name in one:
                 column.digests = one[column.name], two[column.name]
-
-
-def _array(values: np.ndarray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(values)
