@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reproof.capture import packages
 from reproof.capture.elf import build_id
 from reproof.capture.native import describe, with_pools
 from reproof.model.observation import Pooled
@@ -146,6 +147,36 @@ def test_the_database_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     first = describe(paths, tmp_path / "env")
     assert describe(paths, tmp_path / "env") == first
     assert log.read_text().splitlines() == ["--search", "--show"]
+
+
+@pytest.mark.needs("rpm", "rpmbuild")
+def test_libraries_of_rpm_have_an_owner(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that owns two libraries, in a database of its own."""
+    owned, other, own = (library(tmp_path / f"lib/lib{name}.so") for name in ("one", "two", "own"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".rpmmacros").write_text(f"%_dbpath {tmp_path}/rpm\n%_topdir {tmp_path}/top\n")
+    head = "Name: probe\nVersion: 1.2\nRelease: 3\nEpoch: 4\nSummary: x\nLicense: x\nBuildArch: noarch\n"
+    copies = "".join(f"install -D {path} %{{buildroot}}{path}\n" for path in (owned, other))
+    spec = f"{head}%define __os_install_post %{{nil}}\n%description\nx\n%install\n{copies}%files\n{owned}\n{other}\n"
+    (tmp_path / "probe.spec").write_text(spec)
+    for words in (
+        ["rpmbuild", "-bb", "--quiet", tmp_path / "probe.spec"],
+        ["rpm", "-i", "--nodeps", "--justdb", tmp_path / "top/RPMS/noarch/probe-1.2-3.noarch.rpm"],
+    ):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(packages, "_DPKG_STATUS", tmp_path / "none")
+    monkeypatch.setattr(packages, "_RPM_FOLDERS", (tmp_path / "rpm",))
+    for _ in range(2):
+        found = {
+            each.path: each.package for each in describe(map(str, (owned, other, own)), tmp_path / "env")
+        }
+        assert found == {
+            "${HOME}/lib/libone.so": "probe 4:1.2-3",
+            "${HOME}/lib/libtwo.so": "probe 4:1.2-3",
+            "${HOME}/lib/libown.so": None,
+        }
+    assert (cache / "rpm.json").exists()
 
 
 def test_without_the_program_nothing_has_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
-"""Which system package owns a file: Debian's database, asked once and remembered."""
+"""Which system package owns a file: the database of Debian or of RPM, asked once and remembered."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,12 @@ from reproof.base.programs import call, find
 from reproof.errors import ReproofError
 
 _DPKG_STATUS = Path("/var/lib/dpkg/status")
-_PATIENCE = 30  # seconds that dpkg-query may take
+#: Where RPM keeps its database, by distribution and age: https://rpm.org/docs/
+_RPM_FOLDERS = (Path("/usr/lib/sysimage/rpm"), Path("/var/lib/rpm"))
+_RPM_FILES = ("rpmdb.sqlite", "Packages.db", "Packages")
+_PATIENCE = 30  # seconds that an answer may take
+
+_Owned = dict[str, str | None]
 
 
 class _Owners(msgspec.Struct):
@@ -25,20 +30,31 @@ class _Owners(msgspec.Struct):
 
 
 def owners_of(paths: Sequence[str]) -> dict[str, str | None]:
-    """The Debian package and version that owns each path; remembered while the database is unchanged.
+    """The Debian or RPM package and version that owns each path; remembered while the database is unchanged.
 
     Asking costs tenths of a second, so it happens once for each new library.
     """
-    try:
-        status = _DPKG_STATUS.stat()
-    except OSError:  # no Debian
-        return {}
-    stamp = (status.st_mtime_ns, status.st_size)
-    place = cache_directory() / "dpkg.json"
+    rpm = (folder / name for folder in _RPM_FOLDERS for name in _RPM_FILES)
+    for database, name, ask in (
+        (_DPKG_STATUS, "dpkg.json", _ask_dpkg),
+        *((path, "rpm.json", _ask_rpm) for path in rpm),
+    ):
+        try:
+            status = database.stat()
+        except OSError:  # another kind of system
+            continue
+        return _known_owners(paths, cache_directory() / name, (status.st_mtime_ns, status.st_size), ask)
+    return {}
+
+
+def _known_owners(
+    paths: Sequence[str], place: Path, stamp: tuple[int, int], ask: Callable[[Sequence[str]], _Owned | None]
+) -> _Owned:
+    """What is remembered at `place` while the database has this `stamp`, and what has to be asked for."""
     known = _remembered(place, stamp)
     new = [path for path in paths if path not in known.owners]
     if new:
-        answer = _ask_dpkg(new)
+        answer = ask(new)
         if answer is None:
             return known.owners
         known.owners.update(answer)
@@ -57,7 +73,7 @@ def _remembered(place: Path, stamp: tuple[int, int]) -> _Owners:
     return known if known.stamp == stamp else _Owners(stamp)
 
 
-def _ask_dpkg(paths: Sequence[str]) -> dict[str, str | None] | None:
+def _ask_dpkg(paths: Sequence[str]) -> _Owned | None:
     """Owner and version by path, None for what no package owns; None when dpkg cannot be asked."""
     program = find("dpkg-query")
     if program is None:
@@ -79,6 +95,31 @@ def _ask_dpkg(paths: Sequence[str]) -> dict[str, str | None] | None:
         path: next((packages[form] for form in _forms(path) if form in packages), None) for path in paths
     }
     return {path: name and f"{name} {versions.get(name, '')}".rstrip() for path, name in owners.items()}
+
+
+def _ask_rpm(paths: Sequence[str]) -> _Owned | None:
+    """Owner and version by path, None for what no package owns; None when rpm cannot be asked."""
+    program = find("rpm")
+    if program is None:
+        return None
+    forms = sorted({form for path in paths for form in _forms(path)})
+    env = {**os.environ, "LC_ALL": "C"}
+    try:
+        # an owner has a tab before it: what no package owns, and what is not there, has words for it
+        found = call(
+            [program, "--query", "--queryformat", "\t%{NAME}\n", "--file", *forms], env=env, timeout=_PATIENCE
+        )
+        names = sorted({line[1:] for line in found.text.splitlines() if line.startswith("\t")})
+        if not names:
+            return dict.fromkeys(paths)
+        each = "[%{FILENAMES}\t%{=NAME} %{=EVR}\n]"
+        listed = call([program, "--query", "--queryformat", each, *names], env=env, timeout=_PATIENCE)
+    except ReproofError:
+        return None
+    rows = (line.partition("\t") for line in listed.text.splitlines())
+    wanted = set(forms)
+    packages = {path: owner for path, _, owner in rows if path in wanted}
+    return {path: next((packages[form] for form in _forms(path) if form in packages), None) for path in paths}
 
 
 def _parse_owners(text: str) -> dict[str, str]:
