@@ -55,6 +55,17 @@ def test_what_is_only_told_is_no_dependence() -> None:
     assert "  differs        seed" in render_stress(told, "text")
 
 
+def test_what_is_unresolved_is_not_blamed() -> None:
+    left = [
+        msgspec.structs.replace(REPORT.exercises[1], name=name, outcome="unresolved")
+        for name in ("umask", "path")
+    ]
+    alone = msgspec.structs.replace(REPORT, exercises=(REPORT.exercises[0], *left))
+    assert headline(alone) == "depends on one of umask, path"
+    both = msgspec.structs.replace(REPORT, exercises=(*REPORT.exercises, *left))
+    assert headline(both) == "depends on clock, more is unresolved"
+
+
 def test_json_is_the_report() -> None:
     said = json.loads(render_stress(REPORT, "json"))
     assert said["schema"] == "reproof/stress/1"

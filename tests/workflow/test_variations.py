@@ -23,11 +23,11 @@ from reproof.model.record import (
     Record,
     Tool,
 )
-from reproof.model.stress import Exercise
+from reproof.model.stress import Exercise, StressOutcome, StressReport
 from reproof.workflow.altering import Setting, Variation, apply_all, ineffective
 from reproof.workflow.budget import SpentError
 from reproof.workflow.exercises import culprits, exercise_group, exercised
-from reproof.workflow.stress import _level
+from reproof.workflow.stress import _level, exit_status_of
 from reproof.workflow.variations import GROUPS, VARIATIONS, select
 
 
@@ -76,6 +76,7 @@ def test_each_variation_reaches_the_command() -> None:
     assert run("environment-size", script="echo ${#PADDING}") == "3500"
     assert run("malloc-fill", script="echo $MALLOC_PERTURB_") == "165"
     assert run("threads", script="echo $OMP_NUM_THREADS") == "1"
+    assert run("isa", script="echo $OPENBLAS_CORETYPE $ATEN_CPU_CAPABILITY") == "Nehalem default"
 
 
 def test_other_processes_come_and_go_before_the_command_starts() -> None:
@@ -135,6 +136,10 @@ def test_what_no_library_reacts_to_is_notexercised() -> None:
 @pytest.mark.needs("cc", "setarch")
 def test_shims_reach_the_command() -> None:
     assert run("host-name", script="uname -n") == "another-machine"
+    half, whole = (int(run(name, script="getconf _PHYS_PAGES")) for name in ("memory-size", "umask"))
+    assert half == whole // 2
+    drawn = "od -An -tx1 -N8 /dev/urandom"
+    assert run("entropy", script=drawn) == run("entropy", script=drawn)
     assert run("host-name", "clock", script="uname -n; date +%Y").splitlines()[0] == "another-machine"
     if select("aslr")[0].obstacle(msgspec.structs.replace(setting(), shims=provide())) is None:
         assert int(run("aslr", script="cat /proc/self/personality"), 16) & 0x0040000
@@ -204,6 +209,29 @@ def test_a_spent_budget_is_told_not_guessed() -> None:
     assert "umask" in {each.name for each in unresolved}
     assert all("the budget is spent" in each.reason for each in unresolved)
     assert not [each for each in result if each.outcome == "differs"]
+    untried = exercise_group(Program({"umask"}, budget=0), setting(), MEMBERS)
+    assert {each.outcome for each in untried} == {"not exercised"}  # nothing was seen to change
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "vary", "status"),
+    [
+        ({"repeat": "same", "clock": "not exercised"}, "clock", 3),
+        ({"repeat": "same", "clock": "not exercised"}, "all", 0),
+        ({"repeat": "same", "clock": "same"}, "clock", 0),
+        ({"repeat": "same", "clock": "unresolved"}, "clock", 1),
+        ({"repeat": "same", "clock": "fails"}, "clock", 1),
+        ({"repeat": "same", "seed": "differs"}, "seed", 0),
+        ({"repeat": "differs", "clock": "not exercised"}, "clock", 1),
+        ({"repeat": "not exercised"}, "all", 3),
+    ],
+)
+def test_exit_status(outcomes: dict[str, StressOutcome], vary: str, status: int) -> None:
+    exercises = tuple(
+        Exercise(name=name, group=select(name)[0].group, outcome=outcome)
+        for name, outcome in outcomes.items()
+    )
+    assert exit_status_of(StressReport(record="a", exercises=exercises), vary) == status
 
 
 def level(**outcomes: str) -> str | None:

@@ -60,7 +60,7 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     First the same again; then hash seed, time zone, path and the like, all at once, told apart only
     where something changes; then one CPU, threads, instruction sets.
 
-    Exit status: 0 independent of all that was exercised, 1 it depends on something, 3 nothing was exercised.
+    Exit status: 0 independent of all that was exercised, 1 it depends on something, 3 nothing of what was asked for was exercised.
     """
     from reproof.cli.console import write_document
     from reproof.report.stress import render_stress
@@ -70,4 +70,4 @@ def command(run: str, *, terminal: Terminal, output_format: str, output: Path | 
     with terminal.console() as console:
         report = stress(run, chosen, console.emit)
     write_document(render_stress(report, output_format, **terminal.look(output)), output)
-    return exit_status_of(report)
+    return exit_status_of(report, chosen.vary)

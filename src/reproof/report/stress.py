@@ -58,7 +58,11 @@ def headline(report: StressReport) -> str:
         return "nothing could be exercised"
     if names == ["repeat"]:
         return "the result varies by itself"
-    return f"depends on {', '.join(names)}" if names else report.level
+    sure = [each.name for each in report.dependences if each.outcome != "unresolved"]
+    if names and not sure:
+        return f"depends on one of {', '.join(names)}" if len(names) > 1 else f"depends on {names[0]}"
+    left_open = "" if len(sure) == len(names) else ", more is unresolved"
+    return f"depends on {', '.join(sure)}{left_open}" if sure else report.level
 
 
 def not_tried(report: StressReport) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from reproof.workflow.bench import STATUS, Bench, Changes
 from reproof.workflow.budget import SpentError
 from reproof.workflow.variations import INFORMATIVE, select
 
+#: Why something was left open.
+SPENT = "the budget is spent"
+
 _FAILED: StressOutcome = "fails"
 
 #: What changes under some variations.
@@ -65,7 +68,7 @@ def _repeat(bench: Bench) -> Exercise:
     try:
         return _told(variation, bench.repeat())
     except SpentError:
-        return _left_out(variation, "the budget is spent")
+        return _left_out(variation, SPENT)
 
 
 def exercise_group(vary: Vary, setting: Setting, members: Sequence[Variation]) -> list[Exercise]:
@@ -82,10 +85,10 @@ def exercise_group(vary: Vary, setting: Setting, members: Sequence[Variation]) -
         names = tuple(each.name for each in blamed)
         for each in blamed:
             others = tuple(name for name in names if name != each.name)
-            if changes is None:
-                reason = (
-                    "the budget is spent" if not others else f"one of {', '.join(names)}: the budget is spent"
-                )
+            if changes is None and len(names) == len(possible):  # nothing was tried, nothing is suspected
+                found[each.name] = _left_out(each, SPENT)
+            elif changes is None:
+                reason = SPENT if not others else f"one of {', '.join(names)}: {SPENT}"
                 found[each.name] = msgspec.structs.replace(_left_out(each, reason), outcome="unresolved")
             else:
                 found[each.name] = msgspec.structs.replace(_told(each, changes), together_with=others)

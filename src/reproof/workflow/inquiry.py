@@ -12,7 +12,7 @@ from reproof.model.stress import Exercise
 from reproof.workflow.altering import Variation
 from reproof.workflow.bench import Bench
 from reproof.workflow.budget import SpentError
-from reproof.workflow.exercises import exercise_group
+from reproof.workflow.exercises import SPENT, exercise_group
 from reproof.workflow.judge import Side
 from reproof.workflow.lanes import Lane, in_lanes
 from reproof.workflow.many import Hands
@@ -217,7 +217,7 @@ class Inquiry:
                 return
         left_out = [each for each in exercises if each.outcome != "same"]
         self._answer.aside += [(each.name, f"{each.outcome}: {each.reason}") for each in left_out]
-        spent = any(each.outcome == "unresolved" for each in exercises)
+        spent = any(SPENT in each.reason for each in exercises)
         if not self._answer.reason:
             self._answer.reason = _SPENT if spent else self._nothing(controls[0])
 

@@ -95,11 +95,18 @@ def stress(reference: str, options: StressOptions, emit: Emit = silent) -> Stres
     )
 
 
-def exit_status_of(report: StressReport) -> int:
-    """0 independent of all that was exercised, 1 it depends on something, 3 nothing was exercised."""
+def exit_status_of(report: StressReport, vary: str) -> int:
+    """0 independent of all that was exercised, 1 it depends on something, 3 nothing of what was asked for was exercised.
+
+    Args:
+        report: What was found.
+        vary: What was asked for, as on the command line.
+    """
     if report.dependences:
         return 1
-    return 0 if any(each.outcome == "same" for each in report.exercises) else 3
+    asked = {each.name for each in select(vary)}
+    tried = [each for each in report.exercises if each.outcome != "not exercised" and each.name in asked]
+    return 0 if tried else 3
 
 
 def open_run(reference: str) -> Found:
