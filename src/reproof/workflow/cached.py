@@ -1,7 +1,8 @@
-"""Looking for interpreters: in the environments that reproof keeps in its cache, and beside itself."""
+"""Looking for interpreters: the active one, reproof's own, and those of the environments in its cache."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,12 @@ def mlflow_interpreters(*first: Path) -> tuple[Path, ...]:
     """Where an MLflow that fits a store may be, in the order of asking.
 
     Args:
-        first: Interpreters to be asked before reproof's own and those of the cache.
+        first: Interpreters to be asked before that of the active environment, reproof's own and those
+            of the cache.
     """
-    return tuple(dict.fromkeys([*first, Path(sys.executable), *interpreters_with("mlflow")]))
+    active = [Path(found) for name in ("python", "python3") if (found := shutil.which(name))][:1]
+    cached = [*interpreters_with("mlflow"), *interpreters_with("mlflow_skinny")]
+    return tuple(dict.fromkeys([*first, *active, Path(sys.executable), *cached]))
 
 
 def interpreters_with(distribution: str) -> Iterator[Path]:

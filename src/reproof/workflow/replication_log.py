@@ -13,8 +13,6 @@ from typing import Any
 import msgspec
 
 from reproof.compare.metrics import number_of
-from reproof.environment.local_python import find_local_python
-from reproof.errors import EnvironmentBuildError
 from reproof.model.event import Emit, Event
 from reproof.model.replication import Arm, Replicate, Replication, ReplicationPlan, Spread
 from reproof.report.replication import render_replication
@@ -127,7 +125,7 @@ class ReplicationLog(msgspec.Struct, frozen=True, kw_only=True):
             address=named if named.uri == wanted.uri else parse(wanted.uri, self.top),
             environment=dict(os.environ),
             directory=self.top,
-            interpreters=_interpreters(),
+            interpreters=mlflow_interpreters(),
         )
         tracked = write_or_keep(wanted, access, self.own / "pending")
         emit(Event(kind="finish", subject="tracking"))
@@ -135,14 +133,6 @@ class ReplicationLog(msgspec.Struct, frozen=True, kw_only=True):
         if tracked.run_id:
             self.store.write_tracking(self.plan.id, tracked.facts())
         return tracked
-
-
-def _interpreters() -> tuple[Path, ...]:
-    """Where a fitting MLflow may be: the environments of earlier runs, and the active one."""
-    try:
-        return mlflow_interpreters(find_local_python())
-    except EnvironmentBuildError:
-        return mlflow_interpreters()
 
 
 def _parameters(plan: ReplicationPlan) -> dict[str, str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from reproof.base import git
 from reproof.base.locations import FOLDER
-from reproof.environment.local_python import find_local_python
-from reproof.errors import EnvironmentBuildError, TrackingError
+from reproof.errors import TrackingError
 from reproof.model.event import Emit, Event, silent
 from reproof.store.records import RecordStore
 from reproof.store.replications import ReplicationStore
@@ -42,7 +41,7 @@ def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
     named = resolve(None, os.environ, top)
     address = named if named.uri == item.finish.uri else parse(item.finish.uri, top)
     access = Access(
-        address=address, environment=dict(os.environ), directory=top, interpreters=_interpreters()
+        address=address, environment=dict(os.environ), directory=top, interpreters=mlflow_interpreters()
     )
     try:
         outcome = finish(item.finish, access)
@@ -65,11 +64,3 @@ def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
     else:
         records.write_tracking(item.finish.record, facts)
     return True
-
-
-def _interpreters() -> tuple[Path, ...]:
-    """Where a fitting MLflow may be: the active environment first."""
-    try:
-        return mlflow_interpreters(find_local_python())
-    except EnvironmentBuildError:
-        return mlflow_interpreters()
