@@ -118,7 +118,7 @@ FILES = {
 
 
 @pytest.fixture
-def project(make_project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(warm: None, make_project: Callable[..., Project]) -> Project:
     made = make_project(FILES)
     made.env["DVC_SITE_CACHE_DIR"] = str(made.folder.parent / "site")
     return made
