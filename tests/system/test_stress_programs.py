@@ -88,3 +88,27 @@ def test_chunks_by_the_size_of_memory_are_named(sound: bool, tmp_path: Path) -> 
     changed = {change["subject"] for change in found["memory-size"].get("changes", ())}
     assert changed == (set() if sound else {"by_pages.json", "by_table.json"})
     assert done.json["level"] == ("independent of circumstances" if sound else "repeats")
+
+
+_FAILS = 'case "$TZ" in NPT*|HST*) echo no >&2; exit 4;; esac; echo "{}" > result.json\n'
+_FAILS_IN_ROOMS = 'case "$PWD" in */rooms/*) exit 5;; esac; echo "{}" > result.json\n'
+
+
+@pytest.mark.parametrize(("script", "status"), [(_FAILS, 1), (_FAILS_IN_ROOMS, 2)], ids=["varied", "always"])
+def test_a_run_that_fails_under_a_variation_is_a_finding(script: str, status: int, tmp_path: Path) -> None:
+    project = Project(tmp_path, user_environment(tmp_path.parent))
+    project.write("make.sh", script)
+    project.write(".gitignore", "result.json\n")
+    project.commit()
+    project.reproof("run", "--env-manager", "local", "--no-log", "--", "sh", "make.sh", expect=0)
+    done = project.reproof("stress", "--vary", "time-zone,umask", "--output-format", "json", expect=status)
+    if status == 2:  # without any variation already
+        assert "the re-run does not end as the recorded run did: there is nothing to vary" in done.err
+        return
+    found = {each["name"]: each for each in done.json["exercises"]}
+    assert (found["time-zone"]["outcome"], found["umask"]["outcome"]) == ("fails", "same")
+    assert found["time-zone"]["changes"][0] == {
+        "subject": "exit status",
+        "summary": "ended with 4, recorded 0",
+    }
+    assert found["time-zone"]["remedy"]
