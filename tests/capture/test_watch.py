@@ -113,12 +113,12 @@ def test_targets_of_symlinks_outside_are_seen_under_the_name_of_the_link(tmp_pat
 
 def test_what_the_run_sees_in_the_tree_and_lies_elsewhere_has_its_name_in_the_tree(tmp_path: Path) -> None:
     top, outside = tmp_path / "top", tmp_path / "outside"
-    make(outside, "big.csv", "unread.csv")
-    make(top, "data/big.csv", "data/unread.csv")
-    elsewhere = {f"data/{name}": outside / name for name in ("big.csv", "unread.csv")}
+    make(outside, "big.csv", "unread.csv", "images/deep/x", "images/y")
+    make(top, "data/big.csv", "data/unread.csv", "data/images/deep/x")
+    elsewhere = {f"data/{name}": outside / name for name in ("big.csv", "unread.csv", "images")}
     with Watch(top, elsewhere=elsewhere) as watch:
-        cat(outside / "big.csv")
-    assert below(watch, top) == {"data/big.csv"}
+        cat(outside / "big.csv", outside / "images/deep/x")
+    assert below(watch, top) == {"data/big.csv", "data/images/deep/x"}
 
 
 def test_a_symlink_into_what_is_left_out_is_watched(tmp_path: Path) -> None:

@@ -77,12 +77,16 @@ def test_a_file_that_is_lent_is_read_at_another_place_and_never_written(runner, 
     lent.write_text("content")
     target.parent.mkdir()
     target.touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/file").write_text("within")
+    (room.folder / "all").mkdir()
     tree = visible([Path(sys.base_prefix)])
-    confinement = Confinement(writable=(room.folder,), read_only=tree, lent=((lent, target),))
+    binds = ((lent, target), (tmp_path / "folder", room.folder / "all"))
+    confinement = Confinement(writable=(room.folder,), read_only=tree, lent=binds)
     code = f"""
 import os
 place = {str(target)!r}
-print(open(place).read())
+print(open(place).read(), open({str(room.folder / "all/file")!r}).read())
 open(place + ".new", "w").close()
 for attempt in (lambda: open(place, "r+"), lambda: os.unlink(place), lambda: os.rename(place + ".new", place)):
     try:
@@ -91,7 +95,7 @@ for attempt in (lambda: open(place, "r+"), lambda: os.unlink(place), lambda: os.
         print("refused")
 """
     done = room.run(code, runner(confinement))
-    assert (done.status, room.out.read_text()) == (0, "content\n" + 3 * "refused\n")
+    assert (done.status, room.out.read_text()) == (0, "content within\n" + 3 * "refused\n")
     assert (lent.read_text(), target.read_text()) == ("content", "")
 
 

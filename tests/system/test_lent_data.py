@@ -25,6 +25,16 @@ small = open("data/small.txt").read() + open("data/kept.txt").read()
 open("data/big.idx", "w").write(digest[:8])
 json.dump([digest, other, small], open("model.json", "w"))
 """
+#: Reads each of many small files, one of them past Python.
+READS_MANY = """
+import hashlib, pathlib, subprocess
+found = hashlib.sha256()
+for path in sorted(pathlib.Path("data/images").rglob("*.jpg")):
+    found.update(path.read_bytes())
+other = subprocess.run(["cat", "data/images/a/0.jpg"], capture_output=True, check=True).stdout
+open("data/images.idx", "w").write(found.hexdigest())
+open("model.json", "w").write(str(len(other)))
+"""
 #: Opens it as `numpy.memmap` does by default, without ever writing.
 OPENS_TO_WRITE = """
 with open("data/big.bin", "r+b") as file:
@@ -49,7 +59,7 @@ def recorded(plain: Project) -> Any:
     def make(code: str) -> Path:
         plain.write("train.py", code)
         plain.write("data/kept.txt", "in Git\n")
-        plain.write(".gitignore", "model.json\n*.bin\n*.idx\nsmall.txt\n")
+        plain.write(".gitignore", "model.json\n*.bin\n*.idx\nsmall.txt\nimages/\n")
         plain.commit()
         plain.write("data/small.txt", "1\n")
         for name in ("big", "more/other"):
@@ -84,6 +94,28 @@ def test_it_is_bound_read_only_beside_what_the_run_writes(plain: Project, record
     again = [each["value"] for each in verdict["conditions"] if each["name"] == "used again"]
     assert "data in its original place: data/big.bin" in again
     assert [each for each in verdict["not_checked"] if each["subject"].startswith("data/")] == []
+
+
+@pytest.mark.needs("bwrap")
+def test_folders_of_many_small_files_are_bound_where_they_hold_nothing_else(
+    plain: Project, recorded: Any
+) -> None:
+    images = plain.folder / "data/images"
+    for name in ("a", "b"):
+        (images / name).mkdir(parents=True)
+        for number in range(150):
+            (images / name / f"{number}.jpg").write_bytes(os.urandom(8192))
+    recorded(READS_MANY)
+    if shares_blocks(plain.folder):
+        pytest.skip("the file system shares blocks: nothing is bound")
+    assert conditions(plain.verify(expect=0)) == ["300 files, 2,457,600 bytes: bound read-only"]
+    (images / "a/another.txt").write_text("not there when it ran")
+    verdict = plain.verify(expect=0)  # in a room there is nothing that the run did not read
+    assert conditions(verdict) == [
+        "150 files, 1,228,800 bytes: bound read-only",
+        "150 files, 1,228,800 bytes: copied",
+    ]
+    assert sorted(path.name for path in images.iterdir()) == ["a", "b"]
 
 
 def test_where_it_is_not_bound_the_copy_is_told(plain: Project, recorded: Any) -> None:

@@ -65,7 +65,7 @@ class Watch:
         excluded: What is not watched; see :data:`reproof.capture.tree.EXCLUDED`.
         tree: A scan of `top` with the same exclusions, made just before, to save another.
         first: Told of each file at its first open; entered already.
-        elsewhere: Names below `top` of files that the run sees there and that lie at another place.
+        elsewhere: Names below `top` of files and folders that the run sees there, and where they lie.
     """
 
     def __init__(
@@ -137,7 +137,10 @@ class Watch:
             return self
         self._add_tree()
         for name, place in self._elsewhere.items():
-            self._add(name, os.fspath(place), _FILE_MASK, through_symlink=True)
+            if place.is_dir():
+                self._add_outside(name, os.fspath(place))
+            else:
+                self._add(name, os.fspath(place), _FILE_MASK, through_symlink=True)
         self._since = file_clock()
         self._stop = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._listen, name="reproof-watch", daemon=True)

@@ -37,8 +37,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         writable: Folders that it may change (those of the room).
         read_only: Folders and files that it may read besides: the environment, its interpreter's tree.
             Where one lies within the other, the inner one counts.
-        lent: Files that it may read at another place than their own: ``(source, target)``. The target
-            exists, within a writable folder, which it covers.
+        lent: Files and folders that it may read at another place than their own: ``(source, target)``. The
+            target exists, within a writable folder, and is covered.
         network: Leave the network on.
         devices: Device nodes to pass through, such as those of a GPU.
         limits: How much it may use.

@@ -33,7 +33,7 @@ from reproof.store.manifest import Digesting
 from reproof.workflow.byproducts import describe_byproducts, left_in_home
 from reproof.workflow.confinement import Isolating
 from reproof.workflow.earlier_runs import artifacts_read, with_known_content
-from reproof.workflow.lending import Lent
+from reproof.workflow.lending import Lent, binds
 from reproof.workflow.logged import Logged, gather_logged
 from reproof.workflow.mapping import here
 from reproof.workflow.materials import (
@@ -179,7 +179,7 @@ def observe(setup: Setup, emit: Emit) -> Evidence:
     started = time.time()
     with ExitStack() as further:
         first = further.enter_context(_first_reads(setup, inputs))
-        elsewhere = {each.name: each.place for each in setup.lent}
+        elsewhere = {str(target.relative_to(top)): place for place, target in binds(setup.lent)}
         watch = further.enter_context(NativeWatch(top, tree=before, first=first, elsewhere=elsewhere))
         cached = [further.enter_context(each) for each in _watched_caches(setup)]
         emit(Event(kind="start", subject="command", message=setup.title))

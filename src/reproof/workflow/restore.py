@@ -25,7 +25,7 @@ from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_cache import DvcSources, LostContentError, restore
 from reproof.store.dvc_cache import Restored as RestoredEntry
 from reproof.workflow.dvc_fetch import fetched, needs_dvc
-from reproof.workflow.lending import WORTH, Lent, amount, lend, worth_lending
+from reproof.workflow.lending import WORTH, Lent, Loans, amount, choose_loans, lend
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,13 +188,15 @@ def _restore_external(record: Record, sources: Sources, naming: Naming) -> Resto
     used_again: list[str] = []
     lent: list[Lent] = []
     copied: list[int] = []
-    wanted = worth_lending(record) if sources.lend else frozenset()
+    loans = Loans()
+    if sources.lend:
+        loans = choose_loans(record, sources.top, Path(naming.top), lambda each: _is_kept(each, sources))
     original = Naming(top=str(sources.top), home=str(sources.home))
     for artifact in record.materials:
         if artifact.origin not in ("external", "stage", "mlflow") or not _has_place(artifact):
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
-        if not outside and artifact.digest is not None and artifact.digest in sources.store:
+        if not outside and _is_kept(artifact, sources):
             _put(artifact, naming.find_file(artifact.name), sources, naming)
             continue
         place = original.find_file(artifact.name)
@@ -204,21 +206,24 @@ def _restore_external(record: Record, sources: Sources, naming: Naming) -> Resto
             in_place.append(place)
         else:
             target = _link(artifact, naming.find_file(artifact.name), naming)
-            if copy_private(place, target, mode=artifact.mode, only_shared=artifact.name in wanted):
-                continue
-            loan = lend(artifact, place, target, Path(naming.top)) if artifact.name in wanted else None
+            loan = None
+            if loans.holds(artifact.name):
+                folder = loans.folder_of(artifact.name)
+                loan = lend(artifact, folder, sources.top, Path(naming.top))
             if loan is not None:
                 lent.append(loan)
-                continue
-            if artifact.name in wanted:
-                copy_private(place, target, mode=artifact.mode)
-            copied.append(artifact.size)
+            elif not copy_private(place, target, mode=artifact.mode):
+                copied.append(artifact.size)
     return Restored(
         in_place=tuple(in_place),
         used_again=tuple(used_again),
         lent=tuple(lent),
         copied=(len(copied), sum(copied)),
     )
+
+
+def _is_kept(artifact: Artifact, sources: Sources) -> bool:
+    return artifact.digest is not None and artifact.digest in sources.store
 
 
 def _require_unchanged(artifact: Artifact, place: Path) -> None:

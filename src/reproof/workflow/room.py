@@ -32,7 +32,7 @@ from reproof.workflow.confinement import PATIENCE, Site, choose_isolation, confi
 from reproof.workflow.earlier_runs import Shelf, require_kept
 from reproof.workflow.imaged import contain, provide_image_again, sealed_container
 from reproof.workflow.leftovers import occupied
-from reproof.workflow.lending import can_lend, digesting
+from reproof.workflow.lending import binds, can_lend, digesting
 from reproof.workflow.objects_read import pins, with_doubts
 from reproof.workflow.observe import Attention, Evidence, Setup, observe
 from reproof.workflow.pipeline.places import remove_outs
@@ -204,7 +204,7 @@ def _confined(room: Room, scratch: Path | None = None) -> Confinement:
         writable=tuple(path for path in own if path.exists()),
         sealed=(scratch / "logs",) if scratch is not None else (),
         shown=(*prefixes, *room.restored.in_place),
-        lent=tuple((each.place, each.target) for each in room.restored.lent),
+        lent=binds(room.restored.lent),
         environment=(environment,) if inner else (),
         network=plan.settings.network,
         trusted=plan.trust != "none",
