@@ -357,6 +357,13 @@ def test_a_re_run_reaches_no_store_of_the_user(bikes: Bikes, tmp_path: Path) -> 
     assert str(users) in bikes.conditions()["MLflow store"]
 
 
+@pytest.mark.needs("docker")
+def test_the_demo_is_re_created_in_a_container_too(bikes: Bikes) -> None:
+    out = bikes.reproof("verify", "--offline", "--no-log", "--isolation", "docker", expect=0).out
+    assert out.startswith("reproduced: ")
+    assert re.search(r"isolation +docker \(no network", out)
+
+
 POISON = "\nPOISONED = True\n"
 
 
