@@ -82,6 +82,15 @@ def find_python(request: str | None = None, *, like: PythonBuild | None = None) 
     )[1]
 
 
+def allows(request: str, version: str) -> bool:
+    """Whether `version` is one that `request` asks for; forms of requests as in :func:`find_python`.
+
+    Raises:
+        EnvironmentBuildError: `request` is none.
+    """
+    return _reader_of(request)(version)
+
+
 def interpreter_at(path: Path) -> Interpreter:
     """The interpreter behind `path`, which may be a link, or belong to a virtual environment.
 

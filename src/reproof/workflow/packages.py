@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -44,9 +45,11 @@ def packages_of(path: Path, emit: Emit) -> Wanted:
         source = LockSource(kind=found.lock_kind or "requirements", folder=path.parent, file=path.name)
         wanted = Wanted(source=source)
     if wanted.source is None:
-        raise UsageError(
-            f"`{path}` names no packages", hint="pass `--env PATH`, PATH being a lock or requirements file"
-        )
+        hint = "pass `--env PATH`, PATH being a lock or requirements file"
+        if (path / "pyvenv.cfg").is_file():
+            name = shlex.quote(str(path))
+            hint = f"run `uv pip freeze --python {name} > packages.txt`, then pass `--env packages.txt`"
+        raise UsageError(f"`{path}` names no packages", hint=hint)
     return wanted
 
 

@@ -25,6 +25,7 @@ from reproof.workflow.forbidden import require_none_forbidden
 from reproof.workflow.isolated import isolated
 from reproof.workflow.materials import CHANGED
 from reproof.workflow.observe import Evidence, observe
+from reproof.workflow.package_metadata import keep_metadata
 from reproof.workflow.prepare import Prepared, prepare
 from reproof.workflow.tables import with_tables
 from reproof.workflow.tracked import Tracked
@@ -98,6 +99,7 @@ def run(options: RunOptions, emit: Emit = silent) -> RecordedRun:
         evidence = observe(isolated(msgspec.structs.replace(begun.setup, digesting=digesting)), emit)
     record = complete(draft, evidence, prepared.settings.record_env)
     record = with_tables(record, begun.setup.naming, prepared.own, emit)
+    record = keep_metadata(record, begun.setup.naming, prepared.store)
     record = sweep(record, options.parameters)
     identity, trouble = _write(records, record)
     shared = tracker.is_shared(evidence.logged.primary)

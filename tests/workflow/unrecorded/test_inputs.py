@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from reproof.workflow.unrecorded.inputs import (
     hold_places,
     missing_names,
     put_in,
+    python_for,
     python_of,
     wanted_packages,
 )
@@ -74,6 +76,11 @@ def test_a_folder_without_packages_names_none(tmp_path: Path) -> None:
         packages_of(tmp_path, silent)
     with pytest.raises(UsageError, match="to take an environment from"):
         packages_of(tmp_path / "none.txt", silent)
+    (tmp_path / "pyvenv.cfg").touch()
+    with pytest.raises(UsageError, match="names no packages") as caught:
+        packages_of(tmp_path, silent)
+    assert caught.value.hint is not None
+    assert f"uv pip freeze --python {tmp_path} > packages.txt" in caught.value.hint
 
 
 def test_the_python_of_a_logged_model(tmp_path: Path) -> None:
@@ -82,6 +89,17 @@ def test_the_python_of_a_logged_model(tmp_path: Path) -> None:
     model = Artifact(name="mlflow/models/m/MLmodel", digests={digest.algorithm: digest.value})
     assert python_of([model], store) == ("3.11.7", "mlflow/models/m/MLmodel")
     assert python_of([], store) is None
+
+
+def test_a_model_says_which_python_of_a_range_it_was() -> None:
+    here = ".".join(map(str, sys.version_info[:3]))
+    assert python_for(">=3.11", (here, "m/MLmodel"))[0] == here
+    assert python_for(None, (here, "m/MLmodel"))[0] == here
+    assert python_for("==2.7.*", (here, "m/MLmodel"))[0] == "==2.7.*"  # the commit changed since
+    assert python_for(">=3.11", ("3.99.1", "m/MLmodel"))[0] == ">=3.11"  # this machine has no such one
+    assert python_for(None, ("3.99.1", "m/MLmodel"))[0] == "3.99.*"  # asked for, and missed, by name
+    assert python_for("3.11", None)[0] == "3.11"
+    assert python_for(None, None)[0] is None
 
 
 def test_places_stand_for_inputs(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import msgspec
 
 from reproof.base.digesting import digest_file
 from reproof.environment.other_locks import OTHER_LOCKS
+from reproof.environment.python import allows, find_python
 from reproof.errors import (
+    EnvironmentBuildError,
     MaterialError,
     MissingError,
     ProjectError,
@@ -107,6 +109,39 @@ def python_of(products: Iterable[Artifact], store: DirectoryStore) -> tuple[str,
         if found:
             return found[1], product.name
     return None
+
+
+def python_for(asked: str | None, named: tuple[str, str] | None) -> tuple[str | None, Condition]:
+    """Which Python to ask for, and why.
+
+    A range such as ``>=3.11`` leaves open which one ran; a model that names one within it says so.
+
+    Args:
+        asked: What the commit asks for; None when it does not say.
+        named: Version and file of a logged model, as of :func:`python_of`.
+
+    Returns:
+        That of the model where the commit allows it and the machine has it, or else has another patch
+        release of it; then what the commit asks for.
+    """
+    if named is not None and (asked is None or allows(asked, named[0])):
+        version, file = named
+        likely = (version, ".".join(version.split(".")[:2]) + ".*")
+        here = [request for request in likely if _is_here(request)]
+        if here or asked is None:
+            request = (here or likely[-1:])[0]
+            return request, Condition("assumed Python", request, f"`{file}` of the run names {version}")
+    if asked is not None:
+        return asked, Condition("assumed Python", asked, "the commit asks for it")
+    return None, Condition("assumed Python", "the one that runs reproof", "nothing names another")
+
+
+def _is_here(request: str) -> bool:
+    try:
+        find_python(request)
+    except EnvironmentBuildError:
+        return False
+    return True
 
 
 def tracked_data(aside: Path, top: Path, caches: tuple[str, ...], emit: Emit, *, offline: bool) -> Data:

@@ -16,8 +16,7 @@ import msgspec
 
 from reproof.base import git
 from reproof.base.locations import data_directory, own_folder
-from reproof.environment.python import find_python
-from reproof.errors import EnvironmentBuildError, MissingError, ProjectError, UsageError
+from reproof.errors import MissingError, ProjectError, UsageError
 from reproof.model.codec import encode, record_id
 from reproof.model.event import Emit, Event
 from reproof.model.record import Byproducts, HardwareSection, Record
@@ -41,6 +40,7 @@ from reproof.workflow.unrecorded.code import find_code
 from reproof.workflow.unrecorded.inputs import (
     dated,
     hold_places,
+    python_for,
     python_of,
     tracked_data,
     wanted_packages,
@@ -184,27 +184,13 @@ def _environment(  # noqa: PLR0913, PLR0917  # everything that may say something
         lines = list(said)
     if wanted.source is not None:
         source = msgspec.structs.replace(wanted.source, wheels_only=trust == "none")
-        python, line = _python_for(wanted.python, python_of(results.products, prepared.store))
+        python, line = python_for(wanted.python, python_of(results.products, prepared.store))
         wanted = msgspec.structs.replace(wanted, source=source, python=python)
         lines.append(line)
     emit(Event(kind="start", subject="environment", message="making the environment of the commit"))
     made = provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
     emit(Event(kind="finish", subject="environment"))
     return made, lines
-
-
-def _python_for(asked: str | None, named: tuple[str, str] | None) -> tuple[str | None, Condition]:
-    """Which Python to ask for: the commit's, else that of a logged model or another patch release of it."""
-    if asked is not None:
-        return asked, Condition("assumed Python", asked, "the commit asks for it")
-    if named is None:
-        return None, Condition("assumed Python", "the one that runs reproof", "nothing names another")
-    version, file = named
-    try:
-        find_python(version)
-    except EnvironmentBuildError:
-        version = ".".join(version.split(".")[:2]) + ".*"
-    return version, Condition("assumed Python", version, f"`{file}` of the run names {named[0]}")
 
 
 def _reconstruction(case: Case, error: UnrecordedError) -> Found:
