@@ -5,7 +5,7 @@ interleaved rounds, and peak memory), then a line for each goal with the ratio t
 in the page cache. Needs `dvc` and `pandas` in the interpreter that runs it.
 
     python bench/data.py [--rounds 3] [--gib 4] [--files 100000] [--rows 10000000] [--folder PLACE]
-                         [--only big,many,table]
+                         [--links copy|reflink] [--only big,many,table]
 """
 
 from __future__ import annotations
@@ -219,12 +219,12 @@ def make_files(top: Path, count: int) -> None:
 
 
 def bench_many(folder: Path, options: argparse.Namespace) -> None:
-    """Many small files: digest, unchanged check, restore; copies on both sides."""
+    """Many small files: digest, unchanged check, restore; the same kind of links on both sides."""
     top = folder / "many"
     top.mkdir()
     make_files(top, options.files)
     dvc = [PYTHON, "-m", "dvc"]
-    for words in (["git", "init", "-q"], [*dvc, "init", "-q"], [*dvc, "config", "cache.type", "copy"]):
+    for words in (["git", "init", "-q"], [*dvc, "init", "-q"], [*dvc, "config", "cache.type", options.links]):
         whole(words, top)
     (top / ".gitignore").write_text("/site\n")
     digests = interleave(
@@ -329,6 +329,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument(
+        "--links", choices=("copy", "reflink"), default="copy", help="needs a FOLDER that has them"
+    )
     parser.add_argument("--only", default=",".join(BENCHES))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
