@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimal import minimal_record
 from reproof.errors import RecordError
 from reproof.model.artifact import Artifact
 from reproof.model.codec import decode_record, decode_verdict, encode, record_id
@@ -84,14 +85,7 @@ def test_bad_documents_are_named(data: bytes, words: str) -> None:
 
 
 def test_defaults_are_not_written() -> None:
-    record = Record(
-        tool=Tool(version="1"),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="a", tree="b"),
-    )
+    record = minimal_record()
     assert set(msgspec.json.decode(encode(record))) == {
         "schema",
         "tool",

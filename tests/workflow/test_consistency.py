@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minimal import minimal_record
 from reproof.model.policy import Policy, Rule
 from reproof.model.record import (
-    CodeSection,
     Metric,
-    ProjectSection,
     Record,
-    Tool,
 )
 from reproof.model.replication import Arm, Replicate, ReplicationPlan
 from reproof.workflow.consistency import contrast_arms, decide, describe_arm, judged_metrics
@@ -181,13 +179,7 @@ def test_the_word_of_all_and_its_reasons() -> None:
 
 
 def record(*names: str) -> Record:
-    return Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="c", tree="t"),
+    return minimal_record(
         metrics=tuple(Metric(key=name, value="0x1.0p+0") for name in names),
     )
 

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from minimal import minimal_record
 from reproof.base.digesting import digest_file
 from reproof.model.artifact import Artifact
-from reproof.model.record import CodeSection, LoggedRun, ProjectSection, Record, Tool
+from reproof.model.record import LoggedRun, Record
 from reproof.tracking.values import DatasetInput
 from reproof.workflow.datasets import datasets_of, sampled_datasets
 
@@ -20,10 +21,7 @@ pd = pytest.importorskip("pandas")
 
 
 def record(*materials: Artifact, **more: Any) -> Record:
-    return Record(
-        tool=Tool(), state="finished", created="2026-01-01T00:00:00Z", nonce="n",
-        project=ProjectSection(name="p", command="true"), code=CodeSection(commit="c" * 40, tree="t" * 40), materials=materials, **more,
-    )  # fmt: skip
+    return minimal_record(materials=materials, **more)
 
 
 def material(name: str, digits: str = "a", **more: Any) -> Artifact:

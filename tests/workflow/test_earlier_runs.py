@@ -11,24 +11,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from minimal import minimal_record
 from reproof.base.naming import Naming
 from reproof.errors import MaterialError, TrackingError
 from reproof.model.artifact import Artifact
-from reproof.model.record import CodeSection, ProjectSection, Record, Tool
 from reproof.model.tracked import OwnVersion, ReadMetric, ReadModel, ReadRun, ReadVersion, TrackedSection
 from reproof.store.directory import DirectoryStore
 from reproof.tracking.shelf import place_of
 from reproof.tracking.template import prepare
 from reproof.workflow.earlier_runs import artifacts_read, copy_tree, lay_out_earlier, require_kept
 
-RECORD = Record(
-    tool=Tool(version="1"),
-    state="finished",
-    created="",
-    nonce="",
-    project=ProjectSection(name="p", command="c"),
-    code=CodeSection(commit="a", tree="b"),
-)
+RECORD = minimal_record()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reproof.model.record import CodeSection, ProjectSection, Record, Tool
+from minimal import minimal_record
 from reproof.model.stress import Change, Exercise, StressOutcome
 from reproof.project.settings import Settings
 from reproof.store.directory import DirectoryStore
@@ -17,14 +17,7 @@ from reproof.workflow.variations import select
 
 
 def lane(tmp_path: Path, **budget: int) -> Lane:
-    record = Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="c", tree="t"),
-    )
+    record = minimal_record()
     plan = Plan(record=record, source=tmp_path, store=DirectoryStore(tmp_path), settings=Settings())
     return Lane(plan=plan, vary="all", budget=Budget(**budget))
 

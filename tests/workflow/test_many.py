@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from chores import Chore, work
-from reproof.errors import ExecutionError, ReproofError, UsageError
-from reproof.model.event import Event
+from reproof.errors import ExecutionError, MaterialError, ReproofError, UsageError
+from reproof.model.event import Event, silent
 from reproof.workflow import cluster
-from reproof.workflow.many import ATTEMPTS, Batch, Hands, carry_out
+from reproof.workflow.many import ATTEMPTS, Batch, Hands, carry_out, results_of
 from reproof.workflow.needs import Needs
 
 
@@ -53,6 +53,20 @@ def test_an_error_of_one_spares_the_others(tmp_path: Path) -> None:
     assert isinstance(error, ReproofError)
     assert (error.message, error.hint) == ("no data", "keep it")
     assert {results["a"][0], results["c"][0]} == {"a", "c"}
+
+
+def test_all_results_in_the_order_of_their_tasks_or_the_error_of_one(tmp_path: Path) -> None:
+    def results(*kinds: str) -> list[str]:
+        tasks = {name: Chore(str(tmp_path), name, kind) for name, kind in zip("ba", kinds, strict=True)}
+        batch = Batch(tasks=tasks, work=work, title="chores")
+        return [
+            f"{name}: {answer}" for name, (answer, _) in results_of(batch, Hands(count=2), silent).items()
+        ]
+
+    assert results("answer", "answer") == ["b: b", "a: a"]
+    with pytest.raises(MaterialError, match="no data"):
+        results("fail", "answer")
+    assert len(list(tmp_path.glob("a.begun-*"))) == 2  # an error of one keeps nobody from the others
 
 
 def test_a_worker_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:

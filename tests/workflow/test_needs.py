@@ -6,20 +6,15 @@ import os
 
 import pytest
 
+from minimal import minimal_record
 from reproof.model.event import Event
-from reproof.model.record import Byproducts, CodeSection, ProjectSection, Record, Tool
+from reproof.model.record import Byproducts, Record
 from reproof.workflow import needs as module
 from reproof.workflow.needs import Needs, fitting, largest, needs_of
 
 
 def spent(cpu_seconds: float, seconds: float) -> Record:
-    return Record(
-        tool=Tool(version="0"),
-        state="finished",
-        created="2026-01-01T00:00:00Z",
-        nonce="n",
-        project=ProjectSection(name="p", command="true"),
-        code=CodeSection(commit="c" * 40, tree="t" * 40),
+    return minimal_record(
         byproducts=Byproducts(cpu_seconds=cpu_seconds, seconds=seconds),
     )
 

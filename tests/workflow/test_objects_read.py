@@ -8,20 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from minimal import minimal_record
 from reproof.capture.observations import Observations
 from reproof.model.artifact import Artifact
 from reproof.model.observation import Stored
-from reproof.model.record import CodeSection, ProjectSection, Record, Tool
 from reproof.workflow.objects_read import differs, object_materials, pins, with_doubts
 
-RECORD = Record(
-    tool=Tool(version="1"),
-    state="finished",
-    created="",
-    nonce="1",
-    project=ProjectSection(name="a", command="b"),
-    code=CodeSection(commit="c", tree="d"),
-)
+RECORD = minimal_record()
 
 
 def stored(**fields: Any) -> Stored:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minimal import minimal_record
 from reproof.base.digesting import digest_file
 from reproof.base.naming import Naming
 from reproof.model.artifact import Artifact
-from reproof.model.record import CodeSection, ProjectSection, Record, Tool
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.package_metadata import keep_metadata
 
@@ -17,13 +17,7 @@ def test_metadata_is_kept_and_data_is_not(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    record = Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="", tree=""),
+    record = minimal_record(
         materials=tuple(
             Artifact(name=name, digests=digest_file(tmp_path / name), size=9, origin="external")
             for name in names

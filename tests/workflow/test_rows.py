@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimal import minimal_record
 from reproof.model.artifact import Artifact
-from reproof.model.record import CodeSection, ProjectSection, Record, Tool
 from reproof.workflow.rows import shuffle_tables, shuffled, tables_of
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)) | st.just("\n"), max_size=6)
@@ -42,13 +42,7 @@ def test_the_order_is_another(end: str) -> None:
 
 def test_only_tables_below_the_project(tmp_path: Path) -> None:
     names = ("data/a.csv", "b.txt", "/c.csv", "${HOME}/d.csv", "e.tsv")
-    record = Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="c", tree="t"),
+    record = minimal_record(
         materials=tuple(Artifact(name=name, digests={}, size=9, origin="git") for name in names),
     )
     assert tables_of(record) == ("data/a.csv", "e.tsv")

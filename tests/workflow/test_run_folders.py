@@ -6,23 +6,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from minimal import minimal_record
 from reproof.model.artifact import Artifact
 from reproof.model.difference import Outcome
 from reproof.model.policy import Policy
-from reproof.model.record import Byproducts, CodeSection, ProjectSection, Record, Tool
+from reproof.model.record import Byproducts, Record
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.judge import Side, judge
 from reproof.workflow.run_folders import NUMBER, TIME, pair_folders
 
 
 def record(started: str, *names: str, seconds: float = 30) -> Record:
-    return Record(
-        tool=Tool(version="1"),
-        state="finished",
-        created=started,
-        nonce="n",
-        project=ProjectSection(name="p", command="true"),
-        code=CodeSection(commit="c" * 40, tree="t" * 40),
+    return minimal_record(
         byproducts=Byproducts(started=started, seconds=seconds),
         products=tuple(Artifact(name=name, digests={"blake3": "0"}, size=1, origin="tree") for name in names),
     )

@@ -9,8 +9,9 @@ from typing import cast
 import msgspec
 import pytest
 
+from minimal import minimal_record
 from reproof.model.artifact import Artifact
-from reproof.model.record import CodeSection, ProjectSection, Record, Tool
+from reproof.model.record import Record
 from reproof.model.tracked import OwnVersion, ReadVersion, TrackedSection
 from reproof.store.records import Found
 from reproof.workflow.earlier_runs import Shelf
@@ -18,14 +19,7 @@ from reproof.workflow.pipeline.shelves import Shelves
 from reproof.workflow.room import Room
 from reproof.workflow.room_store import store_folder
 
-PLAIN = Record(
-    tool=Tool(version="1"),
-    state="finished",
-    created="",
-    nonce="",
-    project=ProjectSection(name="p", command="c"),
-    code=CodeSection(commit="a", tree="b"),
-)
+PLAIN = minimal_record()
 TRAIN = msgspec.structs.replace(
     PLAIN, tracked=TrackedSection(own_versions=(OwnVersion(name="bikes", version="3"),))
 )

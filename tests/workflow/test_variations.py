@@ -10,18 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from minimal import minimal_record
 from reproof.errors import UsageError
 from reproof.execute.locales import OtherLocale
 from reproof.execute.shims import Loaded, provide
 from reproof.model.recipe import Recipe
 from reproof.model.record import (
-    CodeSection,
     EnvironmentSection,
     NativeLibrary,
-    ProjectSection,
     RandomnessSection,
-    Record,
-    Tool,
 )
 from reproof.model.stress import Exercise, StressOutcome, StressReport
 from reproof.workflow.altering import Setting, Variation, apply_all, ineffective
@@ -32,13 +29,7 @@ from reproof.workflow.variations import GROUPS, VARIATIONS, select
 
 
 def setting(**native: str) -> Setting:
-    record = Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="c", tree="t"),
+    record = minimal_record(
         randomness=RandomnessSection(seed=7),
         environment=EnvironmentSection(
             native=tuple(NativeLibrary(path=path) for path in native.values()), variables={"TZ": "NPT-5:45"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from reproof.base.locations import cache_directory
@@ -18,14 +17,17 @@ def mlflow_interpreters(*first: Path) -> tuple[Path, ...]:
             of the cache.
     """
     active = [Path(found) for name in ("python", "python3") if (found := shutil.which(name))][:1]
-    cached = [*interpreters_with("mlflow"), *interpreters_with("mlflow_skinny")]
+    cached = interpreters_with("mlflow", "mlflow_skinny")
     return tuple(dict.fromkeys([*first, *active, Path(sys.executable), *cached]))
 
 
-def interpreters_with(distribution: str) -> Iterator[Path]:
-    """Interpreters of cached environments that have `distribution`, newest first."""
+def interpreters_with(*distributions: str) -> tuple[Path, ...]:
+    """Interpreters of cached environments that have one of the `distributions`: by their order, then newest first."""
     folder = cache_directory() / "environments"
     environments = [path for path in folder.glob("*/") if (path / "bin/python").exists()]
+    found: dict[str, list[Path]] = {name: [] for name in distributions}
     for path in sorted(environments, key=lambda path: path.stat().st_mtime, reverse=True):
-        if any(path.glob(f"lib/python*/site-packages/{distribution}-*.dist-info")):
-            yield path / "bin" / "python"
+        metadata = path.glob("lib/python*/site-packages/*.dist-info")
+        for name in {each.name.partition("-")[0] for each in metadata} & found.keys():
+            found[name].append(path / "bin" / "python")
+    return tuple(python for name in distributions for python in found[name])

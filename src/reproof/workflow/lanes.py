@@ -13,14 +13,13 @@ import msgspec
 
 from reproof.base.files import remove_tree
 from reproof.base.locations import cache_directory
-from reproof.errors import ReproofError
 from reproof.model.event import Emit, silent
 from reproof.model.stress import Exercise
 from reproof.workflow.altering import Variation
 from reproof.workflow.bench import Bench
 from reproof.workflow.budget import Budget
 from reproof.workflow.exercises import exercise_all, repeated, without
-from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.many import Batch, Hands, results_of
 from reproof.workflow.needs import needs_of
 from reproof.workflow.parcel import Packed, pack, settle
 from reproof.workflow.room import Plan
@@ -69,28 +68,15 @@ def in_lanes(whole: Lane, wanted: Sequence[Variation], hands: Hands, emit: Emit)
     lanes = _split(whole, wanted)
     if not lanes or (hands.count == 1 and hands.cluster is None):
         return work_on(whole, emit)
-    done: dict[str, Done] = {}
-    failed: list[ReproofError] = []
-
-    def told(name: str, result: Done | ReproofError) -> None:
-        if isinstance(result, ReproofError):
-            failed.append(result)
-        else:
-            done[name] = result
-
     packed = pack(whole.plan, emit) if hands.cluster is not None else Packed(whole.plan, {})
     batch = Batch(
         tasks={name: msgspec.structs.replace(lane, plan=packed.plan) for name, lane in lanes.items()},
         work=work_on,
-        told=told,
         title="varying, several groups at once",
         needs=needs_of(whole.plan.record, whole.plan.settings.resources, hands.resources),
         luggage=packed.luggage,
     )
-    carry_out(batch, hands, emit)
-    if failed:
-        raise failed[0]
-    return _merged([done[name] for name in lanes])
+    return _merged(list(results_of(batch, hands, emit).values()))
 
 
 def work_on(lane: Lane, emit: Emit = silent) -> Done:

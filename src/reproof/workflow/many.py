@@ -56,14 +56,18 @@ class Hands(msgspec.Struct, frozen=True, kw_only=True):
     resources: dict[str, float] = {}
 
 
+def _unheard(name: str, result: object) -> None:
+    """Whoever asks for all results at the end need not listen."""
+
+
 class Batch(msgspec.Struct, Generic[Task, Result], frozen=True, kw_only=True):
     """What is to be done.
 
     Attributes:
         tasks: By name. They, and what comes of them, travel between processes.
         work: Does one task; a function of a module.
-        told: Called with the name, and the result or why there is none, as soon as it is known.
         title: What the work is called while it goes on.
+        told: Called with the name, and the result or why there is none, as soon as it is known.
         total: How many there are with those that were done before; None for those of `tasks`.
         needs: What one task occupies.
         luggage: Content that tasks refer to, by its BLAKE3; it travels to the workers of a cluster.
@@ -71,8 +75,8 @@ class Batch(msgspec.Struct, Generic[Task, Result], frozen=True, kw_only=True):
 
     tasks: Mapping[str, Task]
     work: Callable[[Task], Result]
-    told: Callable[[str, Result | ReproofError], None]
     title: str
+    told: Callable[[str, Result | ReproofError], None] = _unheard
     total: int | None = None
     needs: Needs = Needs()
     luggage: Mapping[str, bytes] = {}
@@ -124,6 +128,29 @@ def carry_out(batch: Batch[Task, Result], hands: Hands, emit: Emit) -> None:
                 progress.advance()
     finally:
         progress.tell("finish")
+
+
+def results_of(batch: Batch[Task, Result], hands: Hands, emit: Emit) -> dict[str, Result]:
+    """Do all tasks as `carry_out` does, and give back what came of each, in their order.
+
+    Raises:
+        ReproofError: A task could not be worked on, which is raised when the others are done; or as `carry_out`.
+        KeyboardInterrupt: As `carry_out`.
+    """
+    done: dict[str, Result] = {}
+    failed: list[ReproofError] = []
+
+    def told(name: str, result: Result | ReproofError) -> None:
+        batch.told(name, result)
+        if isinstance(result, ReproofError):
+            failed.append(result)
+        else:
+            done[name] = result
+
+    carry_out(msgspec.structs.replace(batch, told=told), hands, emit)
+    if failed:
+        raise failed[0]
+    return {name: done[name] for name in batch.tasks}
 
 
 def _turns(

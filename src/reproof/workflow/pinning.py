@@ -7,13 +7,12 @@ from contextlib import ExitStack
 
 import msgspec
 
-from reproof.errors import ReproofError
 from reproof.model.event import Emit, silent
 from reproof.workflow.altering import Variation
 from reproof.workflow.bench import Bench
 from reproof.workflow.budget import Budget, SpentError
 from reproof.workflow.judge import Side
-from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.many import Batch, Hands, results_of
 from reproof.workflow.needs import needs_of
 from reproof.workflow.pinned import PINS, Pin
 from reproof.workflow.room import Plan
@@ -104,26 +103,13 @@ def try_at_once(pins: Sequence[Pin], asked: Trial, hands: Hands, emit: Emit) -> 
     Raises:
         ReproofError: One of them could not be worked on.
     """
-    done: dict[str, Tried] = {}
-    failed: list[ReproofError] = []
-
-    def told(name: str, result: Tried | ReproofError) -> None:
-        if isinstance(result, ReproofError):
-            failed.append(result)
-        else:
-            done[name] = result
-
     batch = Batch(
         tasks={each.kind: msgspec.structs.replace(asked, kind=each.kind) for each in pins},
         work=work_on,
-        told=told,
         title="holding fast what may vary, several at once",
         needs=needs_of(asked.plan.record, asked.plan.settings.resources, hands.resources),
     )
-    carry_out(batch, hands, emit)
-    if failed:
-        raise failed[0]
-    return [done[each.kind] for each in pins]
+    return list(results_of(batch, hands, emit).values())
 
 
 def work_on(asked: Trial, emit: Emit = silent) -> Tried:

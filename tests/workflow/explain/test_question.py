@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from minimal import minimal_record
 from reproof.errors import UsageError
 from reproof.model.difference import Difference, Outcome
-from reproof.model.record import Byproducts, CodeSection, ProjectSection, Record, Tool
+from reproof.model.record import Byproducts, Record
 from reproof.workflow.explain.question import Question, choose_subjects, parse_share, worsening
 from reproof.workflow.explain.trials import STATUS, Facts, Standing
 
@@ -20,13 +21,7 @@ LIKE_A, LIKE_B, NEITHER = (
 
 
 def record(status: int = 0) -> Record:
-    return Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="c", tree="t"),
+    return minimal_record(
         byproducts=Byproducts(exit_status=status),
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from minimal import minimal_record
 from reproof.compare.metrics import compare_metrics, compare_parameters
 from reproof.model.difference import Difference, Outcome
-from reproof.model.record import CodeSection, LoggedRun, Metric, Parameter, ProjectSection, Record, Tool
+from reproof.model.record import LoggedRun, Metric, Parameter, Record
 from reproof.tracking.values import Run
 from reproof.workflow.judge import Judgement
 from reproof.workflow.unrecorded.reading import Reading
@@ -17,13 +18,7 @@ RUN = Run(run_id="r", name="mine", status="FINISHED")
 
 
 def record(**parts: Any) -> Record:
-    return Record(
-        tool=Tool(),
-        state="finished",
-        created="",
-        nonce="n",
-        project=ProjectSection(name="p", command="c"),
-        code=CodeSection(commit="", tree=""),
+    return minimal_record(
         **parts,
     )
 

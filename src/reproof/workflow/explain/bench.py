@@ -19,7 +19,7 @@ from reproof.workflow.budget import Budget
 from reproof.workflow.explain.mixing import Mixer
 from reproof.workflow.explain.question import Question
 from reproof.workflow.explain.trials import Facts, Task, Workshop, Yardstick, carry_out_alone
-from reproof.workflow.many import Batch, Hands, carry_out
+from reproof.workflow.many import Batch, Hands, results_of
 from reproof.workflow.needs import needs_of
 from reproof.workflow.room import Plan
 
@@ -198,12 +198,9 @@ class Bench:
                 continue
             name = f"swap {number}: {self.name(asked[0])}"
             tasks[name], by_name[name] = task, asked
-        failed: list[ReproofError] = []
 
         def told(name: str, result: Facts | ReproofError) -> None:
-            if isinstance(result, ReproofError):
-                failed.append(result)
-            else:
+            if isinstance(result, Facts):
                 self._keep(by_name[name], result)
 
         plan, hands = self._frame.plan, self._frame.hands
@@ -214,10 +211,10 @@ class Bench:
             title="re-running with factors swapped",
             needs=needs_of(plan.record, plan.settings.resources, hands.resources),
         )
-        carry_out(batch, hands, self._emit)
-        self._took.append(time.monotonic() - begun)
-        if failed:
-            raise failed[0]
+        try:
+            results_of(batch, hands, self._emit)
+        finally:
+            self._took.append(time.monotonic() - begun)
 
     def _task(self, asked: Asked, keep: Path | None) -> Task | Facts:
         try:
