@@ -81,11 +81,19 @@ def seen(place: Path) -> tuple[int, ...]:
     return (status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-@pytest.mark.needs("bwrap")
-def test_it_is_bound_read_only_beside_what_the_run_writes(plain: Project, recorded: Any) -> None:
+@pytest.mark.parametrize(
+    "isolation",
+    [
+        pytest.param("bubblewrap", marks=pytest.mark.needs("bwrap")),
+        pytest.param("docker", marks=pytest.mark.needs("docker")),
+    ],
+)
+def test_it_is_bound_read_only_beside_what_the_run_writes(
+    plain: Project, recorded: Any, isolation: str
+) -> None:
     place = recorded(READS)
     before = seen(place)
-    verdict = plain.verify("--isolation", "bubblewrap", expect=0)
+    verdict = plain.verify("--isolation", isolation, expect=0)
     assert verdict["word"] == "repeated"
     assert seen(place) == before
     if shares_blocks(plain.folder):
@@ -94,6 +102,12 @@ def test_it_is_bound_read_only_beside_what_the_run_writes(plain: Project, record
     again = [each["value"] for each in verdict["conditions"] if each["name"] == "used again"]
     assert "data in its original place: data/big.bin" in again
     assert [each for each in verdict["not_checked"] if each["subject"].startswith("data/")] == []
+    place.write_bytes(bytes(SIZE))
+    said = plain.reproof("verify", "--isolation", isolation, expect=2)
+    assert "cannot restore `data/big.bin`: its content has changed since the run" in said.err
+    place.unlink()
+    said = plain.reproof("verify", "--isolation", isolation, expect=2)
+    assert "cannot restore `data/big.bin`: it is gone" in said.err
 
 
 @pytest.mark.needs("bwrap")
