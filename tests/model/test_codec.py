@@ -65,6 +65,8 @@ def test_a_verdict_survives() -> None:
         not_checked=(NotChecked("a", "b"),),
     )
     assert decode_verdict(encode(verdict), where="x") == verdict
+    with_a_field_of_another_version = encode(verdict).replace(b'"record":', b'"trouble":"none","record":')
+    assert decode_verdict(with_a_field_of_another_version, where="x") == verdict
 
 
 @pytest.mark.parametrize(

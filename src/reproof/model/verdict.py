@@ -79,7 +79,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         replaced: What was replaced on purpose before the re-run, for people.
         stages: Of a pipeline: how each stage came out, in order.
         first: Of a pipeline: the first stage that differs by itself.
-        trouble: Why there is no re-run to compare, where it could not be had.
     """
 
     record: str
@@ -101,7 +100,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     seconds: dict[str, float] = {}
     tool: str = ""
     room: str | None = None
-    trouble: str | None = None
     replaced: tuple[str, ...] = ()
     stages: tuple[StageOutcome, ...] = ()
     first: str | None = None

@@ -29,8 +29,6 @@ class GitHubRenderer:
         """An error (or warning where nothing was decided) with the headline; a notice when all is well."""
         level = {0: "notice", 1: "error", 3: "warning"}[EXIT_STATUS[verdict.word]]
         text = f"{sentence(verdict)} ({counts(d.outcome for d in verdict.differences)})"
-        if verdict.trouble is not None:
-            text += f": {plain(verdict.trouble, _TEXT)}"
         result = [_command(level, f"{verdict.word}: {verdict.project or verdict.record[:12]}", text)]
         failed = [
             (group.title, row)

@@ -64,8 +64,6 @@ class MarkdownRenderer:
             f"{sentence(verdict)} ({counts(d.outcome for d in verdict.differences)})",
             f"Record {code(verdict.record[:12])}{run}{made}.",
         ]
-        if verdict.trouble is not None:
-            parts.append(f"**Trouble:** {escaped(verdict.trouble)}")
         if stability(verdict):
             parts.append(f"**{verdict.stability}**: {stability(verdict)}")
         parts.append(f"By itself: {escaped(by_itself(verdict))}")

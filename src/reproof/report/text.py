@@ -189,7 +189,6 @@ def _facts(verdict: Verdict, record: Record | None) -> list[tuple[str, str]]:
         ("record", f"{plain(verdict.record[:12])}{run}"),
         ("recorded", plain(date(record.created)) if record is not None else ""),
         ("command", plain(record.project.command, _TEXT) if record is not None else ""),
-        ("trouble", plain(verdict.trouble or "")),
         ("compared", counts(difference.outcome for difference in verdict.differences)),
         ("accepted", policy_lines(verdict.policy)[0][1]),
         *[(plain(pattern), plain(text)) for pattern, text in rules],

@@ -46,8 +46,6 @@ _HOW: dict[Word, str] = {
 
 def sentence(verdict: Verdict) -> str:
     """What the word of the verdict means here, in one sentence without the word and final full stop."""
-    if verdict.trouble is not None:
-        return "there is no re-run to compare with the record"
     total = len(verdict.differences)
     if verdict.word == "same result":
         return f"{_replaced(verdict)} does not alter the result: {_SAME.get(verdict.outcome, 'the same')}"
