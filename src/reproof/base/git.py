@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reproof.base.programs import Completed, call, pasteable
-from reproof.errors import ProjectError
+from reproof.errors import ProjectError, UsageError
 from reproof.model.record import Submodule
 
 #: Kept away from git: they would point it at another repository, index or meaning of paths.
@@ -220,6 +220,22 @@ def remote_address(top: Path) -> str | None:
 def has_commit(repository: Path, commit: str) -> bool:
     """Whether the repository at `repository` has this commit."""
     return git(repository, "cat-file", "-e", f"{commit}^{{commit}}").ok
+
+
+def require_commit(top: Path, revision: str) -> str:
+    """The commit that `revision` names, in full.
+
+    Raises:
+        UsageError: The repository has no such commit.
+    """
+    done = git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if not done.ok:
+        raise UsageError(
+            f"cannot take the code of `{revision}`: the repository has no such commit",
+            details=[("repository", str(top))],
+            hint=f"run `git -C {top} log --oneline`",
+        )
+    return done.text.strip()
 
 
 def is_pushed(top: Path, commit: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from reproof.cli.options import Terminal, output, shared
+from reproof.cli.options import Terminal, output, shared, to_file
 
 
 @click.group("audit", short_help="check the signed log", invoke_without_command=True)
@@ -127,12 +127,7 @@ def sign(
     "--checklist", type=click.Choice(["neurips", "annex-iv"]), help="fill in what the evidence supports"
 )
 @click.option("--no-tracking", is_flag=True, help="do not compare with MLflow")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="write to a file instead of standard output",
-)
+@to_file
 @shared
 def report(
     run: str, *, checklist: str | None, no_tracking: bool, output: Path | None, terminal: Terminal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from reproof.cli.options import Terminal, offline, output, shared
+from reproof.cli.options import Terminal, offline, output, shared, to_file
 
 
 @click.group("env", short_help="environments of recorded runs: show, create, diff, export")
@@ -85,12 +85,7 @@ def diff(a: str, b: str, *, terminal: Terminal, output_format: str, output: Path
     metavar="IMAGE",
     help="image that the Dockerfile builds on  [default: that of the settings, else python:VERSION-slim]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="write to a file instead of standard output",
-)
+@to_file
 @shared
 def export(run: str, *, form: str, base: str | None, output: Path | None, terminal: Terminal) -> int:  # noqa: ARG001
     """Write the environment of RUN for another tool."""

@@ -73,16 +73,21 @@ def shared(function: F) -> F:
     return collected  # type: ignore[return-value]
 
 
+def to_file(function: F) -> F:
+    """-o: the file that a document goes to."""
+    option = click.option(
+        "-o",
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="write to a file instead of standard output",
+    )
+    return option(function)
+
+
 def output(formats: tuple[str, ...] = FORMATS) -> Callable[[F], F]:
     """--output-format and -o: the form of what goes to standard output, or to a file."""
 
     def decorate(function: F) -> F:
-        target = click.option(
-            "-o",
-            "--output",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="write to a file instead of standard output",
-        )
         form = click.option(
             "--output-format",
             type=click.Choice(formats),
@@ -91,7 +96,7 @@ def output(formats: tuple[str, ...] = FORMATS) -> Callable[[F], F]:
             show_envvar=True,
             help="form of the result",
         )
-        return form(target(function))
+        return form(to_file(function))
 
     return decorate
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from reproof.compare.protocol import ContentError, Context, LimitError
-from reproof.compare.trees import Integer, Numeral, Real, Tagged
+from reproof.compare.trees import Integer, Numeral, Real, Tagged, uncollected
 
 # What CPython takes for each part of a parsed document, measured, rounded up (bytes).
 _PER_OBJECT, _PER_LIST, _PER_VALUE = 240, 90, 80
@@ -50,7 +47,7 @@ def read_json(data: bytes, context: Context) -> Any:
 
     try:
         text = data.decode(json.detect_encoding(data))
-        with _collector_paused():
+        with uncollected():
             return json.loads(
                 text, parse_int=number, parse_float=number, parse_constant=Numeral, object_pairs_hook=_unique
             )
@@ -103,18 +100,6 @@ def read_yaml(data: bytes, context: Context) -> list[Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise SyntaxProblem(" ".join(str(error).split())) from None
     return builder.documents
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Parsing makes many objects and no cycles: looking for some takes as long as parsing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from reproof.base.digesting import digest_file
 from reproof.compare.collecting import Collector
 from reproof.compare.protocol import Context, Source
-from reproof.compare.registry import recognized
+from reproof.compare.registry import recognized, unreadable
 from reproof.compare.special import kind_of_mode, shown
 from reproof.model.difference import Difference, Outcome, combine
 from reproof.model.policy import Rule
@@ -67,7 +67,7 @@ class FolderComparator:
         before, after = _scan(expected, context), _scan(actual, context)
         parts = Collector(context)
         for name, reason in _set_unreadable_aside(before, after).items():
-            parts.add(_unknown(shown(name), f"cannot be read: {reason}"))
+            parts.add(unreadable(shown(name), f"cannot be read: {reason}"))
         for name in _claimed((expected, actual), (before, after)):
             one, two = (Source.of(Path(_place(side), name)) for side in (expected, actual))
             parts.add(context.compare(one, two, shown(name)))
@@ -172,7 +172,7 @@ def _compare_both(name: str, one: Item, two: Item, context: Context, parts: Coll
     elif one.kind == "a folder":
         parts.count(Outcome.IDENTICAL)
     else:
-        parts.add(_unknown(subject, f"is {one.kind}, which is not read"))
+        parts.add(unreadable(subject, f"is {one.kind}, which is not read"))
 
 
 def _compare_files(subject: str, one: Item, two: Item, context: Context, parts: Collector) -> None:
@@ -275,16 +275,6 @@ def _by_name(subject: str, rule: Rule) -> Difference:
 
 def _changed(subject: str, summary: str) -> Difference:
     return Difference(subject=subject, outcome=Outcome.DIFFERENT, summary=summary, kind="file")
-
-
-def _unknown(subject: str, reason: str) -> Difference:
-    return Difference(
-        subject=subject,
-        outcome=Outcome.UNKNOWN,
-        summary=reason,
-        kind="unreadable",
-        evidence={"reason": reason},
-    )
 
 
 def _place(source: Source) -> str:

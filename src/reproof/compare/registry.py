@@ -182,11 +182,11 @@ def compare_sources(expected: Source, actual: Source, subject: str, context: Con
         before = _state(expected), _state(actual)
         found = _compare(expected, actual, subject, context)
         if (_state(expected), _state(actual)) != before:
-            return _unknown(subject, "it changed while it was read")
+            return unreadable(subject, "it changed while it was read")
     except (OSError, ContentError) as error:
-        return _unknown(subject, f"it cannot be read: {_reason(error)}")
+        return unreadable(subject, f"it cannot be read: {_reason(error)}")
     except Exception as error:  # a broken installation, memory: no verdict is lost over one file
-        return _unknown(subject, f"it cannot be compared: {type(error).__name__}: {_reason(error)}")
+        return unreadable(subject, f"it cannot be compared: {type(error).__name__}: {_reason(error)}")
     return found
 
 
@@ -222,7 +222,7 @@ def _compare(expected: Source, actual: Source, subject: str, context: Context) -
             kind="bytes",
         )
     if context.depth > context.limits.max_depth:
-        return _unknown(subject, f"it lies deeper than {context.limits.max_depth} containers")
+        return unreadable(subject, f"it lies deeper than {context.limits.max_depth} containers")
     speaker = recognized(expected, actual)
     if speaker.name in {"text", "bytes"}:
         return _general(speaker, expected, actual, subject, context)
@@ -243,7 +243,7 @@ def _guarded(
     except Exception as error:
         reason = f"{type(error).__name__}: {_reason(error)}"
     if expected.is_folder:
-        return _unknown(subject, f"cannot be compared as {speaker.name}: {reason}")
+        return unreadable(subject, f"cannot be compared as {speaker.name}: {reason}")
     plain = describe_bytes(expected, actual, subject)
     return Difference(
         subject=subject,
@@ -334,7 +334,8 @@ def _state(source: Source) -> tuple[int, int, int] | None:
     return None if source.is_folder else (facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
-def _unknown(subject: str, reason: str) -> Difference:
+def unreadable(subject: str, reason: str) -> Difference:
+    """UNKNOWN: why the content of `subject` cannot be compared."""
     return Difference(
         subject=subject,
         outcome=Outcome.UNKNOWN,

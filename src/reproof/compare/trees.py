@@ -6,8 +6,10 @@ None, :class:`Numeral` and :class:`Tagged`. The readers are in `documents`.
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,18 @@ _CHECK_EVERY = 8192
 
 Path = tuple[Any, ...] | None  # (path of the parent, key or index)
 Pair = tuple[Path, Any, Any]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector, which looks through a tree that is being read again and again for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Numeral(str):

@@ -136,10 +136,7 @@ def _document(top: Path, name: str) -> Document | None:
         return None
     except OSError as error:
         raise ProjectError(f"cannot read `{name}`: {error.strerror}") from error
-    if document.value is not None and not isinstance(document.value, dict):
-        raise document.wrong(
-            (), f"the file must be a mapping of keys to values, not {describe(document.value)}"
-        )
+    document.require_mapping()
     return document
 
 

@@ -71,9 +71,7 @@ class _File:
             self.document = read_core_yaml((top / name).read_bytes(), name)
         except OSError as error:
             raise ProjectError(f"cannot read `{name}`: {error.strerror}") from error
-        if self.document.value is not None and not isinstance(self.document.value, dict):
-            found = describe(self.document.value)
-            raise self.document.wrong((), f"the file must be a mapping of keys to values, not {found}")
+        self.document.require_mapping()
         _refuse_unknown(self.document, _TOP_KEYS)
         self.context = Context(top)
         self._load_vars()

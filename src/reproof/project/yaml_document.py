@@ -41,6 +41,15 @@ class Document(msgspec.Struct, frozen=True):
         what = f"`{dotted(key)}` {problem}" if key else problem
         return ProjectError(f"{self.at(*key)}: {what}", hint=hint)
 
+    def require_mapping(self) -> None:
+        """See that the document is a mapping, or empty.
+
+        Raises:
+            ProjectError: It is something else.
+        """
+        if self.value is not None and not isinstance(self.value, dict):
+            raise self.wrong((), f"the file must be a mapping of keys to values, not {describe(self.value)}")
+
     def mapping(self, *key: str | int) -> dict[str, Any]:
         """The mapping at `key`; empty where the key is absent or has no value.
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reproof.errors import UsageError
 from reproof.model.explanation import Attempt, Explanation, ExplanationStatus, Factor
+from reproof.report.forms import in_form
 from reproof.report.numbers import count_text, seconds_text
 from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, pad, pairs, wrapped
-
-FORMATS = ("text", "json", "html")
 
 _STYLES: dict[ExplanationStatus, str] = {
     "proven": "bold green",
@@ -30,18 +28,19 @@ def render_explanation(
     width: int = 100,
     color: bool = False,
 ) -> str:
-    """An explanation, ending with one newline; `format` is one of :data:`FORMATS`.
+    """An explanation, ending with one newline; `format` is ``text``, ``json`` or ``html``.
 
     Raises:
         UsageError: There is no such format.
     """
-    if format == "json":
-        return json_document(explanation)
-    if format == "html":
-        return _page(explanation)
-    if format != "text":
-        raise UsageError(f"unknown output format `{format}`", details=[("known", ", ".join(FORMATS))])
-    return "\n".join(_text(explanation, width, Paint(color=color))) + "\n"
+    return in_form(
+        format,
+        {
+            "text": lambda: "\n".join(_text(explanation, width, Paint(color=color))) + "\n",
+            "json": lambda: json_document(explanation),
+            "html": lambda: _page(explanation),
+        },
+    )
 
 
 def headline(explanation: Explanation) -> str:

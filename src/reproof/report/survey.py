@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reproof.errors import UsageError
 from reproof.model.survey import Survey, SurveyRow, exit_status_of
+from reproof.report.forms import in_form
 from reproof.report.numbers import count_text
 from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint, columns, pad, wrapped
@@ -35,13 +35,14 @@ def render_survey(
     Raises:
         UsageError: There is no such format.
     """
-    if format == "json":
-        return json_document(survey)
-    if format == "html":
-        return _page(survey)
-    if format != "text":
-        raise UsageError(f"unknown output format `{format}`", details=[("known", ", ".join(FORMATS))])
-    return "\n".join(_text(survey, width, Paint(color=color))) + "\n"
+    return in_form(
+        format,
+        {
+            "text": lambda: "\n".join(_text(survey, width, Paint(color=color))) + "\n",
+            "json": lambda: json_document(survey),
+            "html": lambda: _page(survey),
+        },
+    )
 
 
 def headline(survey: Survey) -> str:

@@ -34,14 +34,7 @@ def with_other_code(record: Record, top: Path, revision: str) -> tuple[Record, s
     Raises:
         UsageError: The repository has no such commit.
     """
-    done = git.git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if not done.ok:
-        raise UsageError(
-            f"cannot take the code of `{revision}`: the repository has no such commit",
-            details=[("repository", str(top))],
-            hint=f"run `git -C {top} log --oneline`",
-        )
-    commit = done.text.strip()
+    commit = git.require_commit(top, revision)
     code = CodeSection(
         commit=commit,
         tree=git.git_text(top, "rev-parse", f"{commit}^{{tree}}"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gc
 import gzip
 import lzma
 import zlib
@@ -17,6 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 from reproof.compare.members import held
 from reproof.compare.pickles.machine import Machine
 from reproof.compare.protocol import ContentError, Context, LimitError, Source
+from reproof.compare.trees import uncollected
 
 SUFFIXES = (".pkl", ".pickle", ".p", ".pck", ".joblib", ".sav", ".cloudpickle", ".dill")
 COMPRESSED = (".gz", ".z", ".bz2", ".xz", ".lzma", ".lz4")
@@ -118,7 +118,7 @@ def read_all(
         machine = Machine(view, context.spending.check_time, persistent)
         machine.weight = content.weight
         try:
-            with _uncollected():
+            with uncollected():
                 root, end = machine.read(position)
         except LimitError:
             raise
@@ -141,18 +141,6 @@ def read_all(
         raise ContentError("there is no pickle in it")
     content.rest = view[position:]
     return content
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which looks through the growing tree again and again for nothing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Guarded:

@@ -141,14 +141,7 @@ def _resolved(top: Path | None, revision: str) -> str:
             f"cannot take the code of `{revision}`: it is no folder, and this is not a Git repository",
             hint="pass `--code PATH`, PATH being a repository that has the code of the run",
         )
-    done = git.git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if not done.ok:
-        raise UsageError(
-            f"cannot take the code of `{revision}`: the repository has no such commit",
-            details=[("repository", str(top))],
-            hint=f"run `git -C {top} log --oneline`",
-        )
-    return done.text.strip()
+    return git.require_commit(top, revision)
 
 
 def _source(run: Run, commit: str, repositories: list[Path], emit: Emit) -> tuple[Path, bool]:
