@@ -62,7 +62,11 @@ class Engine(msgspec.Struct, frozen=True):
         return call([self.program, *words], stdin=stdin, timeout=timeout)
 
     def find_image(self, reference: str) -> Image | None:
-        """The image `reference` (a name, an id, or ``name@sha256:...``), if the engine has it."""
+        """The image `reference` (a name, an id, or ``name@sha256:...``), if the engine has it.
+
+        Raises:
+            ExecutionError: The engine cannot be started, or answers in an unknown form.
+        """
         done = self.ask("image", "inspect", reference, timeout=_PATIENCE)
         if not done.ok:
             return None

@@ -66,6 +66,9 @@ def copy_private(source: Path, target: Path, *, mode: int | None = None, only_sh
 
     Returns:
         Whether the two share their blocks, so that the copy took no room.
+
+    Raises:
+        OSError: `source` cannot be read or is a folder, or `target` exists or cannot be written.
     """
     reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -128,7 +131,11 @@ def read_plain(path: Path, limit: int | None = None) -> bytes:
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a file as :func:`read_plain` does."""
+    """Open a file as :func:`read_plain` does.
+
+    Raises:
+        OSError: It is absent, a link, or no regular file.
+    """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)

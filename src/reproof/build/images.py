@@ -65,7 +65,11 @@ class Engine(Protocol):
     version: str
 
     def build(self, request: ImageRequest, aside: Path) -> BuiltImage:
-        """Build; `aside` is an empty folder for what the program writes. ProjectError if it fails."""
+        """Build; `aside` is an empty folder for what the program writes.
+
+        Raises:
+            ProjectError: It fails, or asks for what this program cannot do.
+        """
         ...
 
     def export(self, image: BuiltImage, folder: Path) -> None:
@@ -198,7 +202,11 @@ class BuildKit:
             packed.extractall(folder, filter="data")
 
     def tag(self, image: BuiltImage, name: str) -> None:
-        """Load the archive into the engine under `name`."""
+        """Load the archive into the engine under `name`.
+
+        Raises:
+            ExecutionError: The engine refuses it.
+        """
         done = call([self._program, "load", "--input", image.name])
         loaded = done.text.strip().rpartition(" ")[2]
         if not done.ok or not call([self._program, "tag", loaded, name]).ok:

@@ -34,7 +34,11 @@ class Flat:
 
 
 def plain_type(kind: pa.DataType, depth: int = 0) -> pa.DataType:
-    """The type without what only says how values lie: widths of offsets and indexes, views, item names."""
+    """The type without what only says how values lie: widths of offsets and indexes, views, item names.
+
+    Raises:
+        ContentError: It is nested too deeply.
+    """
     import pyarrow as pa
 
     types = pa.types

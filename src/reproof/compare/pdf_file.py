@@ -62,7 +62,11 @@ class Pdf:
     unnamed: list[bytes] = field(default_factory=list)
 
     def resolved(self, value: Any) -> Any:
-        """`value`, or what it refers to; None for a reference to nothing."""
+        """`value`, or what it refers to; None for a reference to nothing.
+
+        Raises:
+            ContentError: References go round in a circle.
+        """
         steps = 0
         while isinstance(value, Reference):
             value = self.objects.get(value)

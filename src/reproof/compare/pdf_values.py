@@ -103,14 +103,22 @@ class Reading:
         raise self.broken()
 
     def integer(self) -> int:
-        """The next value, which is a whole number."""
+        """The next value, which is a whole number.
+
+        Raises:
+            ContentError: It is something else, or damaged.
+        """
         value = self.value()
         if type(value) is not int:
             raise self.broken()
         return value
 
     def word(self, *wanted: str) -> str:
-        """The next value, which is one of the keywords `wanted`."""
+        """The next value, which is one of the keywords `wanted`.
+
+        Raises:
+            ContentError: It is something else, or damaged.
+        """
         value = self.value()
         if not isinstance(value, Word) or value not in wanted:
             raise self.broken()

@@ -70,7 +70,16 @@ class Storage(Node):
         return element_size(self.dtype)
 
     def tensor(self, shape: tuple[int, ...], data: Any, dtype: str | None = None) -> Tensor:
-        """Elements of this storage, one behind the other, as a tensor of type `dtype` or its own."""
+        """Elements of this storage, one behind the other, as a tensor of type `dtype` or its own.
+
+        Args:
+            shape: Lengths of the dimensions, the slowest first.
+            data: Their bytes, as the file has them.
+            dtype: The type that a view of the storage has, as PyTorch names it.
+
+        Raises:
+            ContentError: NumPy lacks the type, and its bytes lie in big endian order.
+        """
         name = dtype or self.dtype
         known = _TYPES[name]
         if isinstance(known, int):

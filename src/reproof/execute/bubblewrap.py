@@ -34,7 +34,11 @@ class BubblewrapRunner:
         self._confinement = confinement
 
     def run(self, recipe: Recipe, watch: Watch) -> Execution:
-        """Run `recipe` confined; see :class:`reproof.execute.protocol.Runner`."""
+        """Run `recipe` confined; see :class:`reproof.execute.protocol.Runner`.
+
+        Raises:
+            ExecutionError: bwrap is not installed, or a path that is to be shown does not exist.
+        """
         program = find("bwrap")
         if program is None:
             raise ExecutionError("`bwrap` is not installed", hint="apt-get install bubblewrap")

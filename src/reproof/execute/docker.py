@@ -77,7 +77,11 @@ class DockerRunner:
         self._container = container or Container(user=f"{os.getuid()}:{os.getgid()}")
 
     def run(self, recipe: Recipe, watch: Watch) -> Execution:
-        """Run `recipe` in a container; see :class:`reproof.execute.protocol.Runner`."""
+        """Run `recipe` in a container; see :class:`reproof.execute.protocol.Runner`.
+
+        Raises:
+            ExecutionError: There is no engine, it refuses, or a path that is to be shown does not exist.
+        """
         engine = find_engine()
         recipe = recipe.with_env(self._confinement.variables)
         for path in self._confinement.shown:

@@ -133,7 +133,11 @@ class DirectoryStore:
             raise self._set_aside(digest, Digest("blake3", found))
 
     def get_bytes(self, digest: Digest) -> bytes:
-        """The content itself, verified; for small objects. See :meth:`get`."""
+        """The content itself, verified; for small objects.
+
+        Raises:
+            StoreError: It is absent, or corrupted (it is then set aside).
+        """
         source = self.path(digest)
         try:
             data = source.read_bytes()

@@ -270,7 +270,11 @@ class _State:
 
 
 def attend(work: Callable[[Task], Result], task: Task) -> Result:
-    """In a worker: do one task; a signal that says to stop ends it as Ctrl-C does, and is nothing in between."""
+    """In a worker: do one task; a signal that says to stop ends it as Ctrl-C does, and is nothing in between.
+
+    Raises:
+        KeyboardInterrupt: The worker was told to end before the task began.
+    """
     if _State.ending:
         raise KeyboardInterrupt
     _State.busy = True

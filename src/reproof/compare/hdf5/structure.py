@@ -129,7 +129,11 @@ class File:
             raise LimitError("the HDF5 file has too many parts")
 
     def links(self, messages: list[Message]) -> list[Link] | None:
-        """The members of a group by its messages, in order of their names; None when it is no group."""
+        """The members of a group by its messages, in order of their names; None when it is no group.
+
+        Raises:
+            ContentError: They are kept in a way that is not read here, or are damaged.
+        """
         found: list[Link] = []
         is_group = False
         for message in messages:

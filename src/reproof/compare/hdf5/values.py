@@ -57,7 +57,11 @@ class Kind:
 
 
 def read_type(data: memoryview) -> Kind:
-    """A datatype message; types beyond numbers and text are only known by their bytes."""
+    """A datatype message; types beyond numbers and text are only known by their bytes.
+
+    Raises:
+        ContentError: It is cut short, or has no size.
+    """
     import numpy as np
 
     if len(data) < 8:
@@ -84,7 +88,11 @@ def read_type(data: memoryview) -> Kind:
 
 
 def read_shape(data: memoryview) -> tuple[int, ...] | None:
-    """A dataspace message; None for a space without elements."""
+    """A dataspace message; None for a space without elements.
+
+    Raises:
+        ContentError: It is damaged, or has more than 2**40 elements.
+    """
     version, rank, flags = data[0], data[1], data[2]
     if version not in (1, 2) or rank > _MAX_RANK:
         raise ContentError("a dataspace of HDF5 is damaged")
@@ -155,7 +163,18 @@ def read_dataset(file: File, messages: list[Message], context: Context) -> Any:
 
 
 def node_of(file: File, kind: Kind, shape: tuple[int, ...], data: memoryview) -> Any:
-    """Elements as a node: numbers and fixed text as an array, text as text, all else as bytes."""
+    """Elements as a node: numbers and fixed text as an array, text as text, all else as bytes.
+
+    Args:
+        file: Where texts of their own length are looked up.
+        kind: The type of one element.
+        shape: Lengths of the dimensions, the slowest first; empty for a single element.
+        data: ``prod(shape) * kind.size`` bytes.
+
+    Raises:
+        ContentError: A text is damaged.
+        LimitError: There are too many texts.
+    """
     if kind.layout is not None:
         tensor = Tensor.of(kind.layout, shape, data)
     elif kind.is_text:

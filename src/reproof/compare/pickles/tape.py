@@ -98,7 +98,11 @@ class Tape:
             self.note(f"an opcode of protocol {protocol} in protocol {self.protocol} at {position - 1}")
 
     def no_opcode(self, position: int) -> int:
-        """Refuses a byte that is no opcode."""
+        """Refuses a byte that is no opcode.
+
+        Raises:
+            ContentError: Always.
+        """
         raise ContentError(f"no pickle: byte 0x{self.data[position - 1]:02x} at {position - 1} is no opcode")
 
     # reading arguments

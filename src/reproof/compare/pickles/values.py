@@ -160,7 +160,12 @@ class Values(Tape):
 
 
 def decimal(line: bytes) -> int:
-    """An integer as picklers write it: no blanks, no underscores, no leading zeros."""
+    """An integer as picklers write it: no blanks, no underscores, no leading zeros.
+
+    Raises:
+        ContentError: It is written in another way.
+        ValueError: It is no integer.
+    """
     number = int(line)
     if str(number).encode() != line:
         raise ContentError("the pickle is damaged: a number in an unusual form")

@@ -135,7 +135,18 @@ def workshop() -> Iterator[Path]:
 def prepare_build(
     options: BuildOptions, root: Path, emit: Emit, tools_from: Callable[[ToolsRequest, Emit], Tools]
 ) -> Prepared:
-    """Clone the source, and make the environment that builds it by `tools_from`."""
+    """Clone the source, and make the environment that builds it by `tools_from`.
+
+    Args:
+        options: What is to be built.
+        root: An empty folder for everything that this and the builds write.
+        emit: Told of each step.
+        tools_from: Makes the environment.
+
+    Raises:
+        ProjectError: The source cannot be cloned, or the isolation asked for cannot be had here.
+        UsageError: The isolation is none that builds know.
+    """
     emit(Event(kind="start", subject="source", message="cloning the source"))
     request = SourceRequest(
         folder=options.folder, revision=options.revision, dirty=options.dirty, outputs=options.target

@@ -68,7 +68,12 @@ def check(document: Path, options: BuildOptions, emit: Emit = silent) -> BuildRe
 
 
 def against(other: Path, options: BuildOptions, emit: Emit = silent) -> BuildReport:
-    """Compare a wheel or source archive that was made elsewhere with a controlled build, and say why they differ."""
+    """Compare a wheel or source archive that was made elsewhere with a controlled build, and say why they differ.
+
+    Raises:
+        UsageError: `other` is neither.
+        ProjectError: The project cannot be built.
+    """
     if not other.name.endswith((".whl", ".tar.gz")) or not other.is_file():
         raise UsageError(
             f"`{other}` is no wheel and no source archive",

@@ -101,7 +101,12 @@ def install_tools(lock: BuildLock, python: Interpreter, request: ToolsRequest, e
 
 
 def choose_python(system: BuildSystem, wanted: str | None) -> Interpreter:
-    """The interpreter to build with: the version asked for, else ours where the project allows it."""
+    """The interpreter to build with: the version asked for, else ours where the project allows it.
+
+    Raises:
+        ProjectError: ``requires-python`` is no specifier.
+        EnvironmentBuildError: No interpreter of this machine fits.
+    """
     if wanted is not None:
         return find_python(wanted)
     ours = find_python()
@@ -119,7 +124,18 @@ def choose_python(system: BuildSystem, wanted: str | None) -> Interpreter:
 
 
 def lock_tools(request: ToolsRequest, dynamic: Iterable[str], python: Interpreter, emit: Emit) -> BuildLock:
-    """What a build needs, pinned and hashed by a file of the project, or else by today's resolution."""
+    """What a build needs, pinned and hashed by a file of the project, or else by today's resolution.
+
+    Args:
+        request: The build system, and which file locks it where one was named.
+        dynamic: What the backend asks for beyond pyproject.toml (``get_requires_for_build_wheel``, PEP 517).
+        python: What it is locked for.
+        emit: Told of a resolution.
+
+    Raises:
+        ProjectError: The file that was named is absent.
+        EnvironmentBuildError: It does not lock everything, or nothing satisfies what is required.
+    """
     requires = list(dict.fromkeys([*request.system.requires, *dynamic]))
     if not requires:
         empty = LockText(format="requirements", text="", source=_PYPROJECT)

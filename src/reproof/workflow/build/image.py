@@ -143,7 +143,11 @@ def build_image(options: ImageOptions, emit: Emit = silent) -> BuildReport:
 
 
 def check_image(document: Path, options: ImageOptions, emit: Emit = silent) -> BuildReport:
-    """Build the image that a document describes once more, and compare ids and layers."""
+    """Build the image that a document describes once more, and compare ids and layers.
+
+    Raises:
+        ProjectError: The document cannot be read or describes no image, or the image cannot be built.
+    """
     info = read_info(document)
     wanted = next((output for output in info.outputs if output.kind == "image"), None)
     if wanted is None:
