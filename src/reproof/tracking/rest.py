@@ -257,12 +257,7 @@ class RestClient:
         )
 
     def call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """One call of MLflow's interface: `name` is what follows ``/api/2.0/mlflow/``.
-
-        Raises:
-            RestError: The server refused it.
-            TrackingError: The server cannot be reached, or is none of MLflow's.
-        """
+        """One call of MLflow's interface: `name` is what follows ``/api/2.0/mlflow/``."""
         data = None if body is None else json.dumps(body).encode()
         answer = self.request(method, f"/api/2.0/mlflow/{name}", data, "application/json")
         try:
@@ -278,21 +273,7 @@ class RestClient:
         return value
 
     def request(self, method: str, path: str, data: bytes | None = None, kind: str = "") -> bytes:
-        """One request; what changes nothing is tried again when the server seems busy.
-
-        Args:
-            method: ``GET``, ``POST`` ...
-            path: What follows the server's address, with its query.
-            data: The body, of the media type `kind`.
-            kind: Media type of `data`.
-
-        Returns:
-            The body of the answer.
-
-        Raises:
-            RestError: The server refused it.
-            TrackingError: The server cannot be reached.
-        """
+        """One request, answered by its body; what changes nothing is tried again when the server seems busy."""
         safe = method == "GET" or path.endswith("/search")
         for pause in (*(_PAUSES if safe else ()), None):
             try:
