@@ -225,7 +225,7 @@ def _forget():
 
 def _hook():
     counts, pending, append, clock = _counts, _pending, _pending.append, monotonic
-    read, own, heard = _seen["r"], lines.PATH, _HEARD
+    read, own, heard, standard = _seen["r"], lines.PATH, _HEARD, lines.STANDARD
 
     def hook(event, args):
         if event not in heard:
@@ -235,8 +235,9 @@ def _hook():
                 path = args[0]
                 if path in read and (not args[2] & 3 or path is own):
                     return
-                if path.__class__ is str and "/site-packages/" in path and "/../" not in path:
-                    return  # an import opens thousands
+                if path.__class__ is str and (path.startswith(standard) or "/site-packages/" in path):
+                    if "/../" not in path:
+                        return  # an import opens thousands
                 if not quiet or get_ident() not in quiet:
                     append(args)
                     waiting = len(pending)
