@@ -11,6 +11,7 @@ import pytest
 
 from reproof.environment import Interpreter, LockSource, LockText, find_python, make_lock
 from reproof.environment.requirements import read_lines
+from reproof.environment.uv import default_index
 from reproof.errors import EnvironmentBuildError, ProjectError
 
 LOCKS = Path(__file__).with_name("locks")
@@ -73,6 +74,21 @@ def test_pdm() -> None:
 def test_pipenv() -> None:
     assert names(lock_of(LOCKS / "pipenv")) == ["click"]
     assert names(lock_of(LOCKS / "pipenv", groups=("dev",))) == ["click", "iniconfig"]
+    assert "--extra-index-url https://packages.example.org/simple\n" in lock_of(LOCKS / "pipenv").text
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_index_that_is_asked_anyway_is_not_named(tmp_path: Path, slash: str, monkeypatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example.org/simple")  # of this machine alone
+    default_index.cache_clear()
+    address = default_index()
+    assert address is not None
+    assert address.startswith("https://")
+    assert "mirror" not in address
+    folder = shutil.copytree(LOCKS / "pipenv", tmp_path / "project")
+    lock = folder / "Pipfile.lock"
+    lock.write_text(lock.read_text().replace("https://packages.example.org/simple", address + slash))
+    assert "index" not in lock_of(folder).text
 
 
 @pytest.mark.parametrize(

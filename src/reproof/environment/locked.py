@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from reproof.environment.requirements import Line, normalise, read_lines, without_userinfo
+from reproof.environment.uv import default_index
 from reproof.environment.values import Interpreter, LockSource, LockText
 from reproof.errors import EnvironmentBuildError
 
 _EXTRA = re.compile(r"\bextra\b")
-_PUBLIC = ("https://pypi.org/", "https://pypi.python.org/")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,8 @@ def render(found: Reading, lines: Iterable[Line], source: LockSource, more: tupl
         more: What else limits what the lock proves.
     """
     own = dict.fromkeys(each.index for each in found.entries if each.index)
-    addresses = [address for address in own if not address.startswith(_PUBLIC)]
+    # What is asked anyway needs no line, and a machine that asks a mirror instead must stay free to.
+    addresses = [address for address in own if address.rstrip("/") != default_index()]
     options = read_lines(
         [f"--extra-index-url {address}" for address in addresses], source.folder, source.file
     )

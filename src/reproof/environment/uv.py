@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import re
+import sys
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
@@ -228,3 +230,16 @@ def cache_folder() -> Path:
     if named := os.environ.get("UV_CACHE_DIR"):
         return Path(named).expanduser().absolute()
     return Path(run_uv("cache", "dir", cwd=Path("/")).text.strip())
+
+
+@functools.cache
+def default_index() -> str | None:
+    """The address that uv asks where nothing names an index, without a final slash; None if it does not tell.
+
+    It is read from what ``--emit-index-url`` adds to the resolution of nothing.
+    """
+    env = {name: value for name, value in uv_environment().items() if not name.startswith("UV_")}
+    quiet = ("--offline", "--no-cache", "--no-config", "--no-header", "--quiet", "--python", sys.executable)
+    done = run_uv("pip", "compile", *quiet, "--emit-index-url", "-", cwd=Path("/"), env=env, stdin=b"")
+    option, _, address = done.text.strip().partition(" ")
+    return address.rstrip("/") if option == "--index-url" else None
