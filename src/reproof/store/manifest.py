@@ -49,7 +49,7 @@ def describe_folder(
     """
     algorithms = ("blake3", "md5") if md5 else ("blake3",)
     rows = []
-    for batch in _batches(_walk(folder, empty_folders=empty_folders), 4096):
+    for batch in _batches(_walk(folder, empty_folders=empty_folders), 1024):
         base = f"{os.fspath(folder)}/"
         if all(each.mode & _KIND == stat.S_IFREG for each in batch):  # the usual case
             found = digesting([base + each.path for each in batch], algorithms)
@@ -144,23 +144,37 @@ def _walk(folder: Path, *, empty_folders: bool) -> Iterator[_Found]:
     pending = [""]
     while pending:
         inside = pending.pop()
+        place = f"{base}/{inside}" if inside else base
         try:
-            with os.scandir(f"{base}/{inside}" if inside else base) as found:
-                listed = sorted(found, key=os.DirEntry.inode)
-            prefix = f"{inside}/" if inside else ""
-            if not listed and inside and empty_folders:
-                yield _Found(inside, stat.S_IFDIR, 0, "")
-            for entry in listed:
-                path = prefix + entry.name
-                status = entry.stat(follow_symlinks=False)
-                mode = status.st_mode
-                if mode & _KIND == stat.S_IFDIR:
-                    pending.append(path)
-                    continue
-                target = os.readlink(entry.path) if mode & _KIND == stat.S_IFLNK else ""  # noqa: PTH115  # exact text
-                yield _Found(path, mode, status.st_size, target)
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise _unreadable(Path(error.filename or base), error) from error
+            raise _unreadable(Path(place), error) from error
+        try:
+            yield from _content(handle, inside, pending, empty_folders=empty_folders)
+        except OSError as error:
+            name = error.filename if isinstance(error.filename, str) else ""  # else the open folder
+            raise _unreadable(Path(place, name), error) from error
+        finally:
+            os.close(handle)
+
+
+def _content(handle: int, inside: str, pending: list[str], *, empty_folders: bool) -> Iterator[_Found]:
+    """What an open folder has in it; the folders among that are added to `pending`."""
+    with os.scandir(handle) as found:  # of an open folder, whose entries have no long path each
+        listed = sorted(found, key=os.DirEntry.inode, reverse=True)
+    prefix = f"{inside}/" if inside else ""
+    if not listed and inside and empty_folders:
+        yield _Found(inside, stat.S_IFDIR, 0, "")
+    while listed:
+        entry = listed.pop()  # and forgotten: there may be many, each of which keeps what `stat` said
+        path = prefix + entry.name
+        status = entry.stat(follow_symlinks=False)
+        mode = status.st_mode
+        if mode & _KIND == stat.S_IFDIR:
+            pending.append(path)
+            continue
+        target = os.readlink(entry.name, dir_fd=handle) if mode & _KIND == stat.S_IFLNK else ""
+        yield _Found(path, mode, status.st_size, target)
 
 
 def _is_read(base: str, found: _Found, *, follow: bool) -> bool:
