@@ -149,6 +149,29 @@ def test_build_dependencies_join_a_hashed_lock(index, lock):
     assert made.resolved
 
 
+def test_versions_that_a_run_is_known_to_have_had(index, project, lock):
+    """They bind what is open, tools come besides and move nothing, and what has hashes stays as it is."""
+    digest = index.wheel("alpha")
+    later = index.wheel("alpha", "2.0")
+    index.wheel("tool", "3.0", requires=("alpha",))
+    known = {"constraints": ("alpha==1.0", "beta==9"), "tools": ("tool==3.0", "alpha==2.0")}
+    open_ = lock("alpha", **known)
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "demo"\nversion = "1"\ndependencies = ["alpha"]\n'
+    )
+    for made in (open_, lock(kind="pyproject", file="pyproject.toml", **known)):
+        assert [line.split()[0] for line in made.text.splitlines() if "==" in line] == [
+            "alpha==1.0",
+            "tool==3.0",
+        ]
+        assert f"sha256:{digest}" in made.text
+    locked = lock(f"alpha==2.0 --hash=sha256:{later}", **known)
+    assert locked.text.startswith(f"alpha==2.0 \\\n    --hash=sha256:{later}\ntool==3.0")
+    assert locked.resolved
+    with pytest.raises(EnvironmentBuildError):
+        lock("alpha>1", **known)
+
+
 def test_a_wrong_hash_among_lines_without_any_is_not_passed_over(index, lock):
     index.wheel("alpha")
     index.wheel("beta")

@@ -10,13 +10,12 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.files import write_atomic
-from reproof.base.git import without_secrets
 from reproof.base.locations import cache_directory
-from reproof.base.programs import Completed, pasteable
 from reproof.environment.documents import parse_toml, read_text, read_toml
 from reproof.environment.offers import local_offers
 from reproof.environment.other_locks import OTHER_LOCKS, other_lock
-from reproof.environment.requirements import Line, normalise, read_lines, without_userinfo
+from reproof.environment.own_locks import pylock, uv_lock
+from reproof.environment.requirements import Line, normalise, read_lines
 from reproof.environment.uv import explain, run_uv, uv_environment
 from reproof.environment.values import Interpreter, LockFormat, LockSource, LockText
 from reproof.errors import EnvironmentBuildError, ProjectError
@@ -42,22 +41,16 @@ def make_lock(
         ProjectError: A file is missing or cannot be read.
         EnvironmentBuildError: There is no resolution, or a lock file contradicts the project.
     """
-    resolver = _Resolver(source, python, offline, emit)
     if source.kind == "uv.lock":
-        return _uv_lock(source, python, offline=offline)
-    if source.kind in OTHER_LOCKS:
-        return other_lock(source, python)
+        return uv_lock(source, python, offline=offline)
     if source.kind == "pylock.toml":
-        text = without_userinfo(read_text(source.folder / source.file))
-        return LockText(
-            format="pylock.toml",
-            text=text,
-            source=source.file,
-            unhashed=_unhashed_of_pylock(text, source.file),
-        )
-    if source.kind == "pyproject":
-        return _pyproject(source, resolver)
-    return _requirements(source, resolver)
+        return pylock(source)
+    resolver = _Resolver(source, python, offline, emit)
+    if source.kind in OTHER_LOCKS:
+        lock = other_lock(source, python)
+    else:
+        lock = (_pyproject if source.kind == "pyproject" else _requirements)(source, resolver)
+    return _with_tools(lock, source, resolver) if source.tools else lock
 
 
 def indexes(lock: LockText) -> dict[str, str]:
@@ -137,7 +130,7 @@ def _requirements(source: LockSource, resolver: _Resolver) -> LockText:
         text = text if text is not None else _render([*options, *wanted, *extra])
         return _lock(source, text, [*wanted, *extra], resolved=bool(build), private=private)
     constraints = [line.text for line in lines if line.constraint and line.option is None]
-    resolved = resolver.resolve([*wanted, *build], constraints)
+    resolved = resolver.resolve([*wanted, *build], [*constraints, *source.constraints])
     _same_files(wanted, resolved, source)
     return _lock(source, _render([*options, *resolved]), resolved, resolved=True, private=private)
 
@@ -151,6 +144,16 @@ def _pyproject(source: LockSource, resolver: _Resolver) -> LockText:
     if "build-system" in table or table.get("tool", {}).get("uv", {}).get("package") is True:
         resolved.append(Line(text="-e .", option="-e", path=source.folder.resolve()))
     return _lock(source, _render(resolved), resolved, resolved=True)
+
+
+def _with_tools(lock: LockText, source: LockSource, resolver: _Resolver) -> LockText:
+    """The lock with the tools that the environment is to have besides, which alter nothing else in it."""
+    there = read_lines(lock.text.splitlines(), source.folder, source.file)
+    named = {line.name for line in there}
+    tools = [line for line in read_lines(source.tools, source.folder, source.file) if line.name not in named]
+    extra = resolver.resolve(tools, [_pin(line) for line in there if line.version], there=named)
+    text = "".join(f"{part.rstrip()}\n" for part in (lock.text, _render(extra)) if part.strip())
+    return msgspec.structs.replace(lock, text=text, resolved=lock.resolved or bool(extra)) if extra else lock
 
 
 def _lock(
@@ -268,7 +271,7 @@ class _Resolver:
         choice = [word for extra in self._source.extras for word in ("--extra", extra)]
         choice += [word for group in self._source.groups or () for word in ("--group", group)]
         remember = "sources" not in read_toml(path).get("tool", {}).get("uv", {})
-        lines = self._ask([path.name, *choice], "", (), remember=remember)
+        lines = self._ask([path.name, *choice], "", self._source.constraints, remember=remember)
         return [line for line in lines if line.requirement]
 
     def _ask(
@@ -335,52 +338,3 @@ def _keep(memory: Path, answer: str) -> None:
         write_atomic(memory, answer.encode(), durable=False)
     except OSError:
         pass  # resolving again costs time, not truth
-
-
-def _uv_lock(source: LockSource, python: Interpreter, *, offline: bool) -> LockText:
-    path = source.folder / source.file
-    text = read_text(path)
-    command = ["lock", "--check", "--python", str(python.path), "--project", str(path.parent)]
-    done = run_uv(*command, "--offline", cwd=source.folder)
-    if not done.ok and not offline:
-        done = run_uv(*command, cwd=source.folder)
-    undecided = offline and b"network was disabled" in done.stderr
-    if not done.ok and not undecided:
-        raise EnvironmentBuildError(
-            "the lock does not match pyproject.toml",
-            details=[("lock", source.file), ("uv", _reason(done))],
-            hint=f"run `{pasteable('uv lock', source.folder)}`",
-        )
-    return LockText(
-        format="uv.lock", text=text, source=source.file, unhashed=_unhashed_of_uv_lock(text, source.file)
-    )
-
-
-def _reason(done: Completed) -> str:
-    """What uv complains of, without how it went about it and without its own hint."""
-    complaint = without_secrets(done.stderr.decode("utf-8", "replace"))
-    words = complaint[complaint.find("error: ") + len("error: ") :] if "error: " in complaint else complaint
-    return words.partition("\nhint: ")[0].strip()
-
-
-def _unhashed_of_uv_lock(text: str, name: str) -> tuple[str, ...]:
-    found = []
-    for package in parse_toml(text, name).get("package", []):
-        source = package.get("source", {})
-        if place := source.get("directory") or source.get("editable") or source.get("path"):
-            found.append(f"{package.get('name')}: from the folder `{place}` of the project")
-        elif "git" in source:
-            found.append(f"{package.get('name')}: from Git, locked by its commit")
-    return tuple(found)
-
-
-def _unhashed_of_pylock(text: str, name: str) -> tuple[str, ...]:
-    found = []
-    for package in parse_toml(text, name).get("packages", []):
-        if "directory" in package:
-            found.append(
-                f"{package.get('name')}: from the folder `{package['directory'].get('path')}` of the project"
-            )
-        elif "vcs" in package:
-            found.append(f"{package.get('name')}: from Git, locked by its commit")
-    return tuple(found)

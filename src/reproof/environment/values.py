@@ -60,6 +60,9 @@ class LockSource(msgspec.Struct, frozen=True, kw_only=True):
         extras: Extras of the project itself.
         as_of: Take no package that was published later (ISO 8601), where the project gives no exact ones.
         wheels_only: Build nothing to find out what it needs (building runs the package's code).
+        constraints: Versions that packages have where the project leaves them open: ``name==version``.
+        tools: Lines for what is installed besides, such as ``pip==24.0``, where it is not named anyway;
+            not beside a uv.lock or a pylock.toml.
     """
 
     kind: LockKind
@@ -71,6 +74,8 @@ class LockSource(msgspec.Struct, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     as_of: str | None = None
     wheels_only: bool = False
+    constraints: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
 
 class LockText(msgspec.Struct, frozen=True, kw_only=True):

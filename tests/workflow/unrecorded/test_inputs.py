@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from reproof.errors import MissingError, UsageError
-from reproof.model.artifact import Artifact
 from reproof.model.event import silent
 from reproof.project.settings import EnvironmentSettings
 from reproof.store.directory import DirectoryStore
@@ -19,7 +18,6 @@ from reproof.workflow.unrecorded.inputs import (
     missing_names,
     put_in,
     python_for,
-    python_of,
     wanted_packages,
 )
 
@@ -81,14 +79,6 @@ def test_a_folder_without_packages_names_none(tmp_path: Path) -> None:
         packages_of(tmp_path, silent)
     assert caught.value.hint is not None
     assert f"uv pip freeze --python {tmp_path} > packages.txt" in caught.value.hint
-
-
-def test_the_python_of_a_logged_model(tmp_path: Path) -> None:
-    store = DirectoryStore(tmp_path / "store")
-    digest = store.put_bytes(b"flavors:\n  python_function:\n    python_version: 3.11.7\n")
-    model = Artifact(name="mlflow/models/m/MLmodel", digests={digest.algorithm: digest.value})
-    assert python_of([model], store) == ("3.11.7", "mlflow/models/m/MLmodel")
-    assert python_of([], store) is None
 
 
 def test_a_model_says_which_python_of_a_range_it_was() -> None:

@@ -99,18 +99,6 @@ def dated(wanted: Wanted, as_of: str) -> tuple[Wanted, tuple[Condition, ...]]:
     return msgspec.structs.replace(wanted, source=source), lines
 
 
-def python_of(products: Iterable[Artifact], store: DirectoryStore) -> tuple[str, str] | None:
-    """The Python that a logged model names, and the file that says so."""
-    for product in products:
-        if not product.name.endswith("/MLmodel") or product.digest is None:
-            continue
-        text = store.get_bytes(product.digest).decode("utf-8", "replace")
-        found = re.search(r"^\s*python_version:\s*['\"]?(\d+\.\d+(?:\.\d+)?)['\"]?\s*$", text, re.MULTILINE)
-        if found:
-            return found[1], product.name
-    return None
-
-
 def python_for(asked: str | None, named: tuple[str, str] | None) -> tuple[str | None, Condition]:
     """Which Python to ask for, and why.
 
@@ -118,7 +106,7 @@ def python_for(asked: str | None, named: tuple[str, str] | None) -> tuple[str | 
 
     Args:
         asked: What the commit asks for; None when it does not say.
-        named: Version and file of a logged model, as of :func:`python_of`.
+        named: Version and file of a logged model, as of :class:`~reproof.workflow.unrecorded.stated.Stated`.
 
     Returns:
         That of the model where the commit allows it and the machine has it, or else has another patch

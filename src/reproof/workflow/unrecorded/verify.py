@@ -16,7 +16,7 @@ import msgspec
 
 from reproof.base import git
 from reproof.base.locations import data_directory, own_folder
-from reproof.errors import MissingError, ProjectError, UsageError
+from reproof.errors import EnvironmentBuildError, MissingError, ProjectError, UsageError
 from reproof.model.codec import encode, record_id
 from reproof.model.event import Emit, Event
 from reproof.model.record import Byproducts, HardwareSection, Record
@@ -29,7 +29,7 @@ from reproof.workflow.fetch import places_of
 from reproof.workflow.lookup import Place
 from reproof.workflow.packages import packages_of
 from reproof.workflow.prepare import Prepared, prepare
-from reproof.workflow.provision import Provision, provide
+from reproof.workflow.provision import Provision, Wanted, provide
 from reproof.workflow.remote_runs import UnrecordedError
 from reproof.workflow.rerunning import Aim, decide, rerun_all, with_chance
 from reproof.workflow.room import Plan, Trust, clean_room
@@ -41,12 +41,12 @@ from reproof.workflow.unrecorded.inputs import (
     dated,
     hold_places,
     python_for,
-    python_of,
     tracked_data,
     wanted_packages,
 )
 from reproof.workflow.unrecorded.reading import Reading
 from reproof.workflow.unrecorded.results import Results, fetch_results, iso
+from reproof.workflow.unrecorded.stated import held, stated_by
 from reproof.workflow.verdict_log import send_verdict
 from reproof.workflow.verdicts import make_policy
 from reproof.workflow.verify_options import VerifyOptions
@@ -184,13 +184,38 @@ def _environment(  # noqa: PLR0913, PLR0917  # everything that may say something
         lines = list(said)
     if wanted.source is not None:
         source = msgspec.structs.replace(wanted.source, wheels_only=trust == "none")
-        python, line = python_for(wanted.python, python_of(results.products, prepared.store))
-        wanted = msgspec.structs.replace(wanted, source=source, python=python)
-        lines.append(line)
+        wanted = msgspec.structs.replace(wanted, source=source)
     emit(Event(kind="start", subject="environment", message="making the environment of the commit"))
-    made = provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
+    made, more = _made(wanted, prepared, results, options, emit)
     emit(Event(kind="finish", subject="environment"))
-    return made, lines
+    return made, [*lines, *more]
+
+
+def _made(
+    wanted: Wanted, prepared: Prepared, results: Results, options: VerifyOptions, emit: Emit
+) -> tuple[Provision, list[Condition]]:
+    """The environment, with the versions that models of the run name where the commit leaves them open."""
+
+    def make(wanted: Wanted) -> Provision:
+        return provide(wanted, prepared.folder, prepared.store, offline=options.offline, emit=emit)
+
+    if wanted.source is None:
+        return make(wanted), []
+    stated = stated_by(results.products, prepared.store)
+    python, line = python_for(wanted.python, stated.python)
+    plain = msgspec.structs.replace(wanted, python=python)
+    if not stated.constraints:
+        return make(plain), [line]
+    tools = tuple(f"{name}=={version}" for name, version in stated.tools.items())
+    source = msgspec.structs.replace(wanted.source, constraints=stated.constraints, tools=tools)
+    try:
+        made = make(msgspec.structs.replace(plain, source=source))
+    except EnvironmentBuildError as error:
+        made = make(plain)  # which says what is wrong where it is not these versions
+        names = ", ".join(f"`{file}`" for files in stated.files for file in files)
+        note = f"with them there is no environment: {error.message}"
+        return made, [Condition("assumed packages", f"not those that {names} of the run names", note), line]
+    return made, [*held(stated, made.section), line]
 
 
 def _reconstruction(case: Case, error: UnrecordedError) -> Found:
