@@ -336,3 +336,13 @@ def test_the_comparator_of_the_documentation_passes_its_suite(tmp_path: Path) ->
         if "zipfile" not in block:
             exec(compile(block, "docs/comparison.md", "exec"), space)
     space["test_it"](tmp_path)
+
+
+def test_each_module_of_the_workflow_has_its_topic() -> None:
+    text = (TOP / "docs" / "architecture.md").read_text(encoding="utf-8")
+    topics = text.partition("## `workflow/` by topic")[2].partition("\n## ")[0]
+    folder = TOP / "src" / "reproof" / "workflow"
+    modules = {path.stem for path in folder.glob("[!_]*.py")}
+    packages = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    named = re.findall(r"`([a-z_/]+)`", topics.partition("|---|---|")[2])
+    assert sorted(named) == sorted(modules | packages)
