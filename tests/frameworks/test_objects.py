@@ -34,13 +34,29 @@ import s3fs
 with s3fs.S3FileSystem().open("s3://bikes/data/a b.csv") as file:
     open("result.txt", "w").write(file.read().decode())
 """
-ARROW = """
+STORE = """
 import os
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow.fs import S3FileSystem
-store = S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"].partition("://")[2], scheme="http", region="us-east-1")
-open("result.txt", "w").write(str(pq.read_table("bikes/table.parquet", filesystem=store).to_pydict()))
+from pyarrow import fs
+endpoint = os.environ["AWS_ENDPOINT_URL"].partition("://")[2]
+uri = f"s3://bikes/table.parquet?scheme=http&endpoint_override={endpoint}&region=us-east-1"
+store = fs.S3FileSystem(endpoint_override=endpoint, scheme="http", region="us-east-1")
+assert isinstance(fs.FileSystem.from_uri(uri)[0], fs.S3FileSystem)
 """
+SAVE = 'open("result.txt", "w").write(str(table.to_pydict()))'
+ARROW = {
+    "read_table": 'table = pq.read_table("bikes/table.parquet", filesystem=store)',
+    "address": "table = pq.read_table(uri)",
+    "file": 'table = pq.ParquetFile("bikes/table.parquet", filesystem=store).read()',
+    "dataset": 'table = ds.dataset("table.parquet", filesystem=fs.SubTreeFileSystem("bikes", store)).to_table()',
+    "folder": 'table = ds.dataset("bikes", filesystem=store).to_table()',
+    "stream": 'table = pq.read_table(pa.BufferReader(store.open_input_stream("bikes/table.parquet").read()))',
+    "opened": 'table = pq.read_table(store.open_input_file("bikes/table.parquet"))',
+    "copied": 'os.mkdir("data"); fs.copy_files("bikes", "data", store); table = pq.read_table("data/table.parquet")',
+    "pandas": 'import pandas; table = pa.table(pandas.read_parquet(uri, engine="pyarrow"))',
+}
 CANARIES = ("access-canary", "secret-canary")
 
 
@@ -166,22 +182,63 @@ def test_without_network_the_run_says_what_it_lacks(bucket: Any) -> None:
     assert conditions(verdict)["data of the web"] == "not read again"
 
 
-@pytest.mark.needs("pyarrow")
-def test_what_arrow_reads_by_itself_is_named_and_unknown(bucket: Any) -> None:
+def put_table(client: Any, *values: int) -> Any:
     import io
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    client, project = bucket
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"a": [1, 2]}), buffer)
-    client.put_object(Bucket="bikes", Key="table.parquet", Body=buffer.getvalue())
-    (found,) = run(project, ARROW).values()
-    assert (found["name"], found.get("etag"), found.get("digests")) == (
-        "s3://bikes/table.parquet",
-        None,
-        None,
-    )
+    pq.write_table(pa.table({"a": values}), buffer)
+    return client.put_object(Bucket="bikes", Key="table.parquet", Body=buffer.getvalue())
+
+
+@pytest.mark.needs("pyarrow")
+@pytest.mark.parametrize("code", ARROW.values(), ids=ARROW.keys())
+def test_of_what_arrow_reads_by_itself_the_version_is_known(bucket: Any, code: str) -> None:
+    client, project = bucket
+    versioned(client)
+    stored = put_table(client, 1, 2)
+    (found,) = run(project, STORE + code + "\n" + SAVE).values()
+    assert found["name"] == "s3://bikes/table.parquet"
+    assert (found["version"], found["etag"]) == (stored["VersionId"], stored["ETag"].strip('"'))
+    assert "digests" not in found
+    assert found["source"] == project.env["AWS_ENDPOINT_URL"]
+    assert not project.record().get("omissions")
+
+
+@pytest.mark.needs("pyarrow")
+def test_arrow_reads_the_newest_version_and_nobody_calls_it_the_recorded_one(bucket: Any) -> None:
+    client, project = bucket
+    versioned(client)
+    put_table(client, 1, 2)
+    run(project, STORE + ARROW["read_table"] + "\nopen('result.txt', 'w').write('constant')")
+    verdict = project.verify(expect=0)
+    assert conditions(verdict)["data of the web"] == "the recorded version"
+    put_table(client, 3)
     verdict = project.verify(expect=3)
-    assert "cannot be known" in str(verdict["differences"])
+    assert "is no longer what was recorded: version" in str(verdict["differences"])
+
+
+@pytest.mark.needs("pyarrow")
+def test_of_an_unversioned_object_arrow_tells_the_etag(bucket: Any) -> None:
+    client, project = bucket
+    put_table(client, 1, 2)
+    (found,) = run(project, STORE + ARROW["address"] + "\n" + SAVE).values()
+    assert "version" not in found
+    verdict = project.verify(expect=0)
+    assert (verdict["word"], conditions(verdict)["data of the web"]) == ("repeated", "the same")
+
+
+@pytest.mark.needs("pyarrow")
+def test_an_object_that_changes_behind_arrow_is_told(bucket: Any) -> None:
+    client, project = bucket
+    put_table(client, 1, 2)
+    change = """
+data = open("result.txt", "rb").read()
+with store.open_output_stream("bikes/table.parquet") as file:
+    file.write(data)
+"""
+    (found,) = run(project, STORE + ARROW["read_table"] + "\n" + SAVE + change).values()
+    (omission,) = [each for each in project.record()["omissions"] if each["subject"] == found["name"]]
+    assert omission["reason"].startswith("input changed during the run: ETag")

@@ -81,3 +81,10 @@ def test_only_versions_are_pinned(tmp_path: Path) -> None:
     variables = pins(msgspec.structs.replace(RECORD, materials=materials), tmp_path)
     assert Path(variables["REPROOF_OBJECTS"]).read_text() == "b/k a%20b\n"
     assert pins(RECORD, tmp_path) == {}
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_objects_of_other_stores_have_names_of_their_own(scheme: str) -> None:
+    found = material(stored(scheme=scheme, version="7", etag="e", whole=False))
+    assert (found.name, found.version, found.is_web) == (f"{scheme}://b/k", "7", True)
+    assert differs(found, msgspec.structs.replace(found, version="8", etag="f")) is True

@@ -24,8 +24,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         name: ``data/bikes.csv`` below the project; ``${HOME}/...`` or an absolute path outside;
             ``mlflow/artifacts/plot.png`` or ``mlflow/models/NAME/MLmodel`` for what was logged;
-            an address of the web for what was read there, ``s3://BUCKET/KEY`` for an object; ``models:/NAME/VERSION/PATH`` or
-            ``runs:/ID/PATH`` for what was read of an earlier run in MLflow.
+            an address of the web for what was read there, ``s3://BUCKET/KEY`` (or ``gs``, ``az``) for an
+            object; ``models:/NAME/VERSION/PATH`` or ``runs:/ID/PATH`` for what was read of an earlier run in MLflow.
         digests: Algorithm to value; ``blake3`` is the identity, ``md5`` stands beside it where
             DVC names the content. Empty when the content could not be read.
         size: Bytes; of a directory the sum of its files.
@@ -59,7 +59,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_web(self) -> bool:
         """Whether it was read from an address of the web, or a bucket: there is no file of this name."""
-        return self.name.startswith(("http://", "https://", "s3://"))
+        return self.name.startswith(("http://", "https://", "s3://", "gs://", "az://"))
 
     @property
     def is_tracked(self) -> bool:

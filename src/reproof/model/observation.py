@@ -71,14 +71,16 @@ class Fetched(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="u
 
 
 class Stored(Observation, frozen=True, kw_only=True, omit_defaults=True, tag="object"):
-    """An object of a bucket (S3) was read, as far as the store and the bytes that came say.
+    """An object of a bucket was read, as far as the store and the bytes that came say.
 
-    `version` is empty where the bucket keeps none; `sha256` where it is not known; `part` the Content-Range of
-    a part; `whole` false where not all of it was seen to come. `endpoint` is the store's address, but for Amazon's own.
+    `scheme` is ``s3``, ``gs`` or ``az``. `version` is empty where the bucket keeps none, of Google's it is the
+    generation; `sha256` where it is not known; `part` the Content-Range of a part; `whole` false where not all of
+    it was seen to come. `endpoint` is the store's address, but for the usual one.
     """
 
     bucket: str
     key: str
+    scheme: str = "s3"
     version: str = ""
     etag: str = ""
     sha256: str = ""

@@ -16,6 +16,7 @@ from reproof.model.record import Omission, Record
 from reproof.workflow.materials import CHANGED
 
 _SCHEME = "s3://"
+_SCHEMES = (_SCHEME, "gs://", "az://")
 
 
 def object_materials(observations: Observations) -> tuple[tuple[Artifact, ...], tuple[Omission, ...]]:
@@ -26,7 +27,7 @@ def object_materials(observations: Observations) -> tuple[tuple[Artifact, ...], 
     """
     found: dict[str, list[Stored]] = {}
     for line in observations.of(Stored):
-        found.setdefault(conceal_in(f"{_SCHEME}{line.bucket}/{line.key}"), []).append(line)
+        found.setdefault(conceal_in(f"{line.scheme}://{line.bucket}/{line.key}"), []).append(line)
     omissions = []
     for name, lines in found.items():
         seen = list(dict.fromkeys((line.version, line.etag) for line in lines if line.version or line.etag))
@@ -38,7 +39,7 @@ def object_materials(observations: Observations) -> tuple[tuple[Artifact, ...], 
 
 def is_object(artifact: Artifact) -> bool:
     """Whether it was read from a bucket."""
-    return artifact.name.startswith(_SCHEME)
+    return artifact.name.startswith(_SCHEMES)
 
 
 def is_pinned(recorded: Artifact, again: Artifact | None) -> bool:
@@ -66,7 +67,7 @@ def differs(recorded: Artifact, again: Artifact) -> bool | None:
 
 def pins(record: Record, folder: Path) -> dict[str, str]:
     """Variables by which a re-run reads the recorded versions of objects; their list is written into `folder`."""
-    versions = [each for each in record.materials if is_object(each) and each.version]
+    versions = [each for each in record.materials if each.name.startswith(_SCHEME) and each.version]
     if not versions:
         return {}
     place = folder / "objects"

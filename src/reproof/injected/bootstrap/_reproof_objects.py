@@ -1,4 +1,4 @@
-"""Objects of S3 that a program reads through botocore (boto3) and aiobotocore (s3fs), and through Arrow by name alone.
+"""Objects of S3 that a program reads through botocore (boto3) and aiobotocore (s3fs).
 
 Of each answer to GetObject: bucket, key, version and ETag as the store gave them, and a digest of the bytes where
 they came whole. In a re-run, REPROOF_OBJECTS names a file with the recorded versions (``BUCKET/KEY VERSION`` in
@@ -56,30 +56,6 @@ def aiobotocore(module):
         return response
 
     module.AioBaseClient._make_api_call = _like(original, _make_api_call)
-
-
-def parquet(module):
-    """Note what ``pyarrow.parquet.core`` is asked to read from S3, by its own client in C++."""
-    _prepare()
-    original = module.ParquetDataset.__init__
-
-    def opening(self, path_or_paths, *args, **kwargs):
-        _note_paths(path_or_paths, kwargs.get("filesystem", args[0] if args else None))
-        original(self, path_or_paths, *args, **kwargs)
-
-    module.ParquetDataset.__init__ = _like(original, opening)
-
-
-def dataset(module):
-    """Note what ``pyarrow.dataset`` is asked to read from S3, by its own client in C++."""
-    _prepare()
-    original = module.dataset
-
-    def dataset(source, *args, **kwargs):
-        _note_paths(source, kwargs.get("filesystem", args[2] if len(args) > 2 else None))
-        return original(source, *args, **kwargs)
-
-    module.dataset = _like(original, dataset)
 
 
 def asked():
@@ -207,20 +183,6 @@ def _part(content_range):
     first, _, last = span.partition("-")
     is_all = first == "0" and last.isdigit() and total.isdigit() and int(last) + 1 == int(total)
     return None if is_all else content_range
-
-
-def _note_paths(paths, filesystem):
-    try:
-        is_s3 = getattr(filesystem, "type_name", "") == "s3"
-        for path in paths if isinstance(paths, (list, tuple)) else (paths,):
-            if isinstance(path, str) and (path.startswith("s3://") or is_s3) and _is_welcome():
-                bucket, _, key = (
-                    path.partition("://")[2 if "://" in path else 0].partition("?")[0].partition("/")
-                )
-                stored = Stored(bucket.rpartition("@")[2], key)
-                stored.answered({})
-    except Exception as error:
-        lines.failed("objects", repr(error))
 
 
 def _tell_unread():

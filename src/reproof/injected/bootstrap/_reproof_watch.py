@@ -48,8 +48,9 @@ _AWAITED = (
     ("IPython.core.tips", "_reproof_notebook", "tips"),
     ("botocore.client", "_reproof_objects", "botocore"),
     ("aiobotocore.client", "_reproof_objects", "aiobotocore"),
-    ("pyarrow.parquet.core", "_reproof_objects", "parquet"),
-    ("pyarrow.dataset", "_reproof_objects", "dataset"),
+    ("pyarrow.fs", "_reproof_arrow", "filesystems"),
+    ("pyarrow.parquet.core", "_reproof_arrow", "parquet"),
+    ("pyarrow.dataset", "_reproof_arrow", "dataset"),
 )
 
 #: Different files that a process may note.
