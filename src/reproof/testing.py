@@ -71,6 +71,7 @@ class _Check:
     folder: Path
 
     def itself(self, sample: Path) -> None:
+        """A copy is recognised, and the same."""
         copy = self.folder / "copy" / sample.name
         copy.parent.mkdir(exist_ok=True)
         if sample.is_dir():
@@ -89,6 +90,7 @@ class _Check:
         shutil.rmtree(copy.parent)
 
     def pair(self, one: Path, two: Path) -> None:
+        """Two samples come out alike both ways round, and not identical unless their bytes are."""
         sides = Source.of(one), Source.of(two)
         if not self.comparator.recognizes(*sides):
             return
@@ -110,6 +112,7 @@ class _Check:
         self._tolerances(*sides)
 
     def damage(self, sample: Path) -> None:
+        """Damaged copies get an answer, and are never identical to the sample."""
         whole = Source.of(sample)
         for number, data in enumerate(_damaged(sample.read_bytes())):
             path = self.folder / f"{number}-{sample.name}"
@@ -126,6 +129,7 @@ class _Check:
             path.unlink()
 
     def nothing_there(self, sample: Path) -> None:
+        """A file that is gone gets an answer, or an OSError."""
         gone = Source(name=sample.name, path=self.folder / "gone" / sample.name)
         for sides in ((Source.of(sample), gone), (gone, Source.of(sample))):
             self._answers(sides, "recognizes")

@@ -169,6 +169,7 @@ class _Examination:
         self._time = ""
 
     def add(self, name: str, subject: str, summary: str, **more: Any) -> None:
+        """Note a finding."""
         self.findings.append(AuditFinding(name=name, subject=subject, summary=summary, **more))
 
     def entries(self, content: LogContent) -> Iterator[Entry]:

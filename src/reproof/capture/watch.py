@@ -364,6 +364,7 @@ class _Inotify:
             return b""
 
     def close(self) -> None:
+        """Let go of the kernel's queue."""
         os.close(self.handle)
 
 

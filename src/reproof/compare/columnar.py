@@ -75,6 +75,7 @@ class _Sums:
     two: int = 0
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
+        """Add the hashes of values that differ: uint64, one for each row, of either side."""
         import numpy as np
 
         self.one = (self.one + int(np.add.reduce(first))) % (1 << 64)
@@ -201,6 +202,7 @@ class _Rows:
         self.first = -1
 
     def add(self, start: int, mask: np.ndarray) -> None:
+        """Note rows of a block that begins at row `start`: `mask` is true for each, and for one at least."""
         import numpy as np
 
         place = start + int(mask.argmax())
@@ -213,6 +215,7 @@ class _Rows:
 
     @property
     def count(self) -> int:
+        """How many rows were noted, each once."""
         import numpy as np
 
         return sum(int(np.unpackbits(marks).sum()) for marks in self._marks.values())

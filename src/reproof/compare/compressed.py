@@ -106,6 +106,7 @@ class _Pair:
     def compare(
         self, kind: str, opener: Callable[[BinaryIO], BinaryIO], subject: str, context: Context
     ) -> Difference:
+        """Compare what lies within as a member named `subject`, after the headers."""
         context.spending.visit(2)
         with ExitStack() as stack:
             sides = [
@@ -155,6 +156,7 @@ class _Careful:
         self._kind = kind
 
     def read(self, count: int) -> bytes:
+        """Up to `count` bytes; ContentError where the stream is damaged or cut off."""
         try:
             return self._stream.read(count)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
@@ -200,6 +202,7 @@ class _Streams:
         self._decompressor = None
 
     def read(self, count: int) -> bytes:
+        """Up to `count` bytes of the streams one behind the other; nothing at the end."""
         while self._decompressor is not None:
             if self._decompressor.eof:
                 self._begin(self._decompressor.unused_data)

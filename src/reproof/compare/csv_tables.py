@@ -77,6 +77,7 @@ class _Side:
 
     @property
     def waiting(self) -> int:
+        """Records that were loaded and not yet compared."""
         return len(self.pending) - self.position
 
     def load(self, block: str | None) -> None:
@@ -86,6 +87,7 @@ class _Side:
         self.endings.count(block or "")
 
     def cells(self, record: str) -> Sequence[Cell]:
+        """The cells of a record; where the columns are others, those that both files have, in one order."""
         cells = split_cells(record, self.delimiter)
         if self.columns is None:
             return cells

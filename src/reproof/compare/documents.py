@@ -157,6 +157,7 @@ class _YamlBuilder:
         self._count = 0
 
     def take(self, event: Any) -> None:
+        """Build on by one event of the parser."""
         import yaml
 
         self._count += 1
@@ -214,6 +215,7 @@ class _Open:
         self._has_key = False
 
     def add(self, node: Any) -> None:
+        """Add a node: an element, a key, or the value of the key before it."""
         if isinstance(self._container, list):
             self._container.append(node)
         elif self._has_key:

@@ -154,6 +154,7 @@ class _Literal:
         self._position = 0
 
     def whole(self) -> Any:
+        """The value of the text; ContentError where anything else stands in it."""
         value = self._value(0)
         if self._text[self._position :].strip(" \n"):
             raise self._broken()

@@ -79,6 +79,7 @@ class _Walk:
         self._pending: list[tuple[str, Any, Any]] = []
 
     def run(self) -> None:
+        """Compare all that the trailers lead to; what was found stands in the attributes."""
         one, two = self._sides
         if one.version != two.version:
             self._changed("version", one.version, two.version)

@@ -133,6 +133,7 @@ class _Scan:
         self._start = -1
 
     def run(self) -> None:
+        """Read the file from its beginning to its end, into `pdf`."""
         reading = self._reading
         while not reading.at_end():
             place = reading.position

@@ -198,6 +198,7 @@ class _Inflating:
         self._waiting = b""
 
     def read(self, count: int) -> bytes:
+        """Exactly `count` bytes; ContentError where there are fewer."""
         found = bytearray()
         while len(found) < count:
             part = self._inflate(count - len(found))

@@ -111,6 +111,7 @@ class _Place:
         self._counts: list[dict[str, int]] = [{}]
 
     def enter(self, tag: str) -> None:
+        """Into an element."""
         name = _local(tag)
         counts = self._counts[-1]
         counts[name] = counts.get(name, 0) + 1
@@ -118,11 +119,13 @@ class _Place:
         self._counts.append({})
 
     def leave(self) -> None:
+        """Out of the element that was entered last."""
         self._steps.pop()
         self._counts.pop()
 
     @property
     def path(self) -> str:
+        """The path, without its middle where it is long."""
         steps = self._steps if len(self._steps) <= 24 else [*self._steps[:12], "...", *self._steps[-12:]]
         return clipped("/".join(steps))
 

@@ -105,6 +105,7 @@ class _Archive:
         self.big_endian = order == b"big"
 
     def view(self, name: str) -> memoryview:
+        """The bytes of a member, which counts as used from now on."""
         self.used.add(name)
         return self.members.view(self.stem + name)
 

@@ -175,6 +175,7 @@ class _Careful:
         self._stream = stream
 
     def read(self, count: int) -> bytes:
+        """Up to `count` bytes; ContentError where the member is damaged."""
         try:
             return self._stream.read(count)
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:

@@ -114,6 +114,7 @@ class _Run:
         self._waited: tuple[int, int, resource.struct_rusage] | None = None
 
     def to_the_end(self) -> Execution:
+        """Start the command and stay until it, and all that it started, has ended."""
         started = datetime.now(UTC)
         begin = time.monotonic()
         status, usage, problem = 0, (0.0, 0), None

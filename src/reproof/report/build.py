@@ -63,6 +63,7 @@ class _Text:
         self._paint = Paint(color=look.color)
 
     def render(self, *, strict: bool) -> str:
+        """The report, ended by what it means for the exit status."""
         report = self._report
         lines = [
             f"{self._paint(report.grade, _STYLES[report.grade])}: {plain(report.project)}: {_sentence(report)}"

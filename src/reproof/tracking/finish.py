@@ -62,6 +62,7 @@ class _Server:
         return RestClient(self._access.address, self._access.environment)
 
     def write(self) -> Finished:
+        """Write what is to be written; what cannot be now is *deferred*, with its reason."""
         try:
             return self._write()
         except _RefusedError:

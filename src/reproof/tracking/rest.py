@@ -329,6 +329,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
     """Follows redirections on the same host only: another one has no business with these requests."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:  # noqa: PLR0913, PLR0917 - as the base class
+        """The request to follow; TrackingError where it leads to another host."""
         if urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
             host = urlsplit(newurl).hostname
             raise TrackingError(f"the MLflow server sends us to another host, `{host}`")

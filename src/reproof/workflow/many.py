@@ -227,6 +227,7 @@ class _Progress:
         self.tell("advance")
 
     def tell(self, kind: Any) -> None:
+        """Say how many are done."""
         self._emit(
             Event(kind=kind, subject="re-runs", message=self._title, done=self._done, total=self._total)
         )
@@ -240,12 +241,14 @@ class _Processes:
         self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin_worker)
 
     def submit(self, work: Callable[[Task], Result], task: Task) -> Future[Result]:
+        """Hand a task to a process."""
         return self._pool.submit(attend, work, task)
 
     def look(self) -> None:
         """A pool says so by itself when one of its processes dies."""
 
     def end(self) -> None:
+        """Let running tasks end, and begin no more."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -219,6 +219,7 @@ class _Header2:
         self._flags = file.take(address + 4, 2)[1]
 
     def messages(self) -> Iterator[Message]:
+        """The header's messages, those of its continuations behind it."""
         file, flags = self._file, self._flags
         start = self._address + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
         width = 1 << (flags & 3)

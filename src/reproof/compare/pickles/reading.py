@@ -151,6 +151,7 @@ class _Guarded:
         self._method = method
 
     def read(self, size: int) -> bytes:
+        """Up to `size` bytes; ContentError where the compression is damaged."""
         try:
             return self._plain.read(size)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, RuntimeError) as error:
@@ -184,6 +185,7 @@ class _Zlib:
         self._inflate = zlib.decompressobj()
 
     def read(self, size: int) -> bytes:
+        """Up to `size` bytes; EOFError or OSError where the file is not one whole stream."""
         while not self._inflate.eof:
             fed = self._inflate.unconsumed_tail or self._file.read(_CHUNK)
             if not fed:
@@ -204,6 +206,7 @@ class _Lzma:
         self._inflate = lzma.LZMADecompressor(memlimit=_MEMORY)
 
     def read(self, size: int) -> bytes:
+        """Up to `size` bytes; EOFError or OSError where the file is not one whole stream."""
         while not self._inflate.eof:
             fed = self._file.read(_CHUNK) if self._inflate.needs_input else b""
             if not fed and self._inflate.needs_input:

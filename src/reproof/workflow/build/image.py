@@ -101,6 +101,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
+        """The text of the Dockerfile."""
         return (self.context / self.file).read_text("utf-8", "replace")
 
 

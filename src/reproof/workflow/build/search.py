@@ -59,6 +59,7 @@ class _Search:
         self._causes: list[Cause] = []
 
     def run(self) -> Found:
+        """Search until every difference has a cause, or no factor is left."""
         self._emit(Event(kind="start", subject="cause", message="finding the cause"))
         wanted = delta(self._first, self._second)
         surroundings = [factor for factor in self._exercised if factor in AMBIENT]

@@ -291,9 +291,11 @@ class _Memory:
             self._known = {}
 
     def get(self, key: str) -> Facts | None:
+        """What came of a re-run; None where it was not made."""
         return self._known.get(key)
 
     def put(self, key: str, facts: Facts) -> None:
+        """Keep what came of a re-run."""
         self._known[key] = facts
         try:
             write_atomic(self._place, msgspec.json.encode(self._known), durable=False)

@@ -85,6 +85,7 @@ class _Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def records(self) -> tuple[Record, Record]:
+        """The records of both."""
         return self.a.record, self.b.record
 
 
