@@ -15,6 +15,7 @@ from pathlib import Path
 
 _FICLONE = 0x40049409  # ioctl of Linux btrfs/xfs/...: share extents, copy on write
 _CHUNK = 1 << 20
+_SMALL = 1 << 20  # bytes up to which content goes through memory at once
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
@@ -141,6 +142,44 @@ def open_plain(path: Path) -> BufferedReader:
         os.close(handle)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return os.fdopen(handle, "rb")
+
+
+def read_small(place: str) -> bytes | None:
+    """The whole of a regular file below 1 MiB; None where there is none, and for anything out of the ordinary."""
+    try:
+        reader = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(reader)
+            if not stat.S_ISREG(status.st_mode) or status.st_size >= _SMALL:
+                return None
+            content = os.read(reader, status.st_size + 1)
+        finally:
+            os.close(reader)
+    except OSError:
+        return None
+    return content if len(content) == status.st_size else None
+
+
+def write_new(target: str, content: bytes, mode: int = 0o644) -> None:
+    """Write a file that is not there yet, with exactly the permission bits `mode`, whatever the umask.
+
+    Where content is at hand, as after it was digested, this costs less than sharing blocks does.
+
+    Raises:
+        OSError: Its folder is absent, it exists, or it cannot be written; nothing of it is left then.
+    """
+    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        written = os.write(writer, content)
+        while written < len(content):
+            written += os.write(writer, memoryview(content)[written:])
+        if stat.S_IMODE(os.fstat(writer).st_mode) != mode:
+            os.fchmod(writer, mode)  # a write of its own
+    except BaseException:
+        os.unlink(target)  # noqa: PTH108  # paths are plain text here: folders hold many files
+        raise
+    finally:
+        os.close(writer)
 
 
 def remove_tree(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.digesting import digest_bytes, digest_file
-from reproof.base.files import copy_private, sync_directory
+from reproof.base.files import copy_private, read_small, sync_directory, write_new
 from reproof.errors import StoreError
 from reproof.model.digest import Digest
 
@@ -57,13 +57,17 @@ class DirectoryStore:
         Raises:
             StoreError: The digest is not BLAKE3.
         """
+        return Path(self._place(digest))
+
+    def _place(self, digest: Digest) -> str:
+        """The same as text: what is made of many files has no time for more."""
         value = digest.value
         if digest.algorithm != "blake3" or len(value) != 64 or not _HEX.issuperset(value):
             raise StoreError(f"the store `{self.root}` knows content by BLAKE3 only, not by `{digest}`")
-        return self._objects / value[:2] / value[2:]
+        return f"{self._objects}/{value[:2]}/{value[2:]}"
 
     def __contains__(self, digest: Digest) -> bool:
-        return digest.algorithm == "blake3" and self.path(digest).is_file()
+        return digest.algorithm == "blake3" and os.path.isfile(self._place(digest))  # noqa: PTH113
 
     def __iter__(self) -> Iterator[Digest]:
         """The digests of all objects, in order."""
@@ -107,7 +111,7 @@ class DirectoryStore:
 
         return self._receive(f"{len(data)} bytes", write)
 
-    def get(self, digest: Digest, target: Path, mode: int | None = None) -> None:
+    def get(self, digest: Digest, target: Path | str, mode: int | None = None) -> None:
         """Write a private copy of the content to `target`, which must not exist.
 
         Args:
@@ -118,11 +122,27 @@ class DirectoryStore:
         Raises:
             StoreError: The content is absent, corrupted (it is then set aside), or cannot be written.
         """
+        place = os.fspath(target)
+        content = read_small(self._place(digest))
+        if content is None or digest_bytes(content)["blake3"] != digest.value:
+            self._get_with_care(digest, Path(target), 0o644 if mode is None else mode)
+            return
+        try:
+            try:
+                write_new(place, content, 0o644 if mode is None else mode)
+            except FileNotFoundError:
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
+                write_new(place, content, 0o644 if mode is None else mode)
+        except OSError as error:
+            raise StoreError(f"cannot write `{place}`: {error.strerror}") from error
+
+    def _get_with_care(self, digest: Digest, target: Path, mode: int) -> None:
+        """The same for what is large, absent or corrupted: what was copied is digested."""
         source = self.path(digest)
         if not source.is_file():
             raise StoreError(f"`{digest.short}` is not in the store `{self.root}`")
         try:
-            copy_private(source, target, mode=0o644 if mode is None else mode)
+            copy_private(source, target, mode=mode)
         except OSError as error:
             if not isinstance(error, FileExistsError):
                 target.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base.digesting import digest_bytes, digest_file
-from reproof.base.files import remove_tree
+from reproof.base.files import read_small, remove_tree, write_new
 from reproof.errors import MaterialError, StoreError
 from reproof.model.artifact import Artifact
 from reproof.model.digest import Digest
@@ -26,14 +26,12 @@ from reproof.model.event import Emit, Event, silent
 from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_places import (
     Absent,
-    NewFiles,
     Unreachable,
     Write,
     from_file,
     from_http,
     from_store,
     layouts,
-    read_small,
 )
 
 _SHOWN = 5
@@ -231,7 +229,6 @@ class _Search:
         self.not_tried: dict[str, str] = {}
         self.size = 0
         self.algorithms: tuple[str, ...] = (entry.hash_name, "blake3")
-        self._new = NewFiles()
         self._labels = [(f"`{cache}`", os.fspath(cache)) for cache in sources.caches]
         self._find_untried()
 
@@ -279,7 +276,7 @@ class _Search:
         digests = digest_bytes(content, self.algorithms)
         if digests["md5"] != md5:
             return None
-        self._new.write(target, content)
+        write_new(target, content)
         self.used[label] = None
         self.size = len(content)
         return digests

@@ -6,17 +6,13 @@ A copy is written first and believed never: who asked for it digests what was wr
 from __future__ import annotations
 
 import errno
-import http.client
 import os
 import shutil
-import ssl
 import stat
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from reproof.base.files import copy_private
+from reproof.base.files import copy_private, write_new
 from reproof.model.digest import Digest
 from reproof.model.dvc import DvcRemote
 from reproof.store.directory import DirectoryStore
@@ -40,45 +36,6 @@ class Unreachable(Exception):  # noqa: N818 - becomes a fact of the report
 def layouts(name: str) -> tuple[str, str]:
     """Where an object lies below a cache or remote: DVC 3, and DVC 2."""
     return f"files/md5/{name[:2]}/{name[2:]}", f"{name[:2]}/{name[2:]}"
-
-
-def read_small(place: str) -> bytes | None:
-    """The whole of a small regular file; None where there is none, and for anything out of the ordinary."""
-    try:
-        reader = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            status = os.fstat(reader)
-            if not stat.S_ISREG(status.st_mode) or status.st_size >= _SMALL:
-                return None
-            content = os.read(reader, status.st_size + 1)
-        finally:
-            os.close(reader)
-    except OSError:
-        return None
-    return content if len(content) == status.st_size else None
-
-
-class NewFiles:
-    """Writes new files with mode 0644, whatever the umask: looked at once in each folder."""
-
-    def __init__(self) -> None:
-        self._plain: dict[str, bool] = {}
-
-    def write(self, target: str, content: bytes) -> None:
-        """Write a file that is not there yet; its folder is."""
-        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-        try:
-            written = os.write(writer, content)
-            while written < len(content):
-                written += os.write(writer, memoryview(content)[written:])
-            folder = target[: target.rfind("/")]
-            plain = self._plain.get(folder)
-            if plain is None:
-                plain = self._plain[folder] = stat.S_IMODE(os.fstat(writer).st_mode) == _MODE
-            if not plain:
-                os.fchmod(writer, _MODE)  # a write of its own
-        finally:
-            os.close(writer)
 
 
 def from_store(store: DirectoryStore, digest: Digest) -> Write:
@@ -107,7 +64,7 @@ def from_file(place: str) -> Write:
         finally:
             os.close(reader)
         if len(content) == status.st_size:
-            NewFiles().write(target, content)
+            write_new(target, content)
             return content
         _copy(place, target)
         return None
@@ -117,6 +74,11 @@ def from_file(place: str) -> Write:
 
 def from_http(remote: DvcRemote, path: str) -> Write:
     """From an address. The writer raises Absent or Unreachable."""
+    import http.client  # all of this takes longer to import than a small folder to restore
+    import ssl
+    import urllib.error
+    import urllib.request
+
     address = f"{remote.address.rstrip('/')}/{path}"
 
     def write(target: str) -> None:

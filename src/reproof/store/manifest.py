@@ -118,9 +118,10 @@ def restore_folder(manifest: Manifest, store: DirectoryStore, target: Path) -> N
     try:
         place = staging / "content"
         place.mkdir()
+        made = {os.fspath(place)}
         # Symlinks last: nothing is ever written through one.
         for row in sorted(manifest.rows, key=lambda row: row.kind == "symlink"):
-            _restore(row, store, place / row.path)
+            _restore(row, store, f"{place}/{row.path}", made)
         place.rename(target)
     except OSError as error:
         raise StoreError(f"cannot write `{target}`: {error.strerror}") from error
@@ -128,12 +129,16 @@ def restore_folder(manifest: Manifest, store: DirectoryStore, target: Path) -> N
         remove_tree(staging)
 
 
-def _restore(row: Row, store: DirectoryStore, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _restore(row: Row, store: DirectoryStore, place: str, made: set[str]) -> None:
+    """Write one row; `made` are the folders that are there."""
+    folder = place[: place.rindex("/")]
+    if folder not in made:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        made.add(folder)
     if row.kind == "directory":
-        place.mkdir()
+        Path(place).mkdir()
     elif row.kind == "symlink":
-        place.symlink_to(row.target)
+        Path(place).symlink_to(row.target)
     else:
         store.get(Digest("blake3", row.blake3), place, 0o755 if row.executable else 0o644)
 
