@@ -103,7 +103,7 @@ def test_a_model_of_a_server_is_found_without_the_project(
     project.verify(expect=0)
     (tmp_path / "elsewhere").mkdir()
     validator = Project(tmp_path / "elsewhere", project.env)
-    for name in ("models:/wheels@champion", "models:/wheels/latest"):
+    for name in ("models:/wheels@champion", "models:/wheels/latest", "models:/wheels/None"):  # a stage
         seen = json.loads(validator.reproof("show", name, "--output-format", "json", expect=0).out)
         assert seen["record"] == project.records()[-1].stem
         assert seen["verdict"]["reproduced"]

@@ -1,7 +1,9 @@
 """Reads MLflow's file store: the folder ``mlruns``, one folder for each experiment and run.
 
 Layout: ``<experiment id>/meta.yaml`` and ``<experiment id>/<run id>/{meta.yaml,tags/*,params/*}``,
-as in mlflow/store/tracking/file_store.py, 2.x and 3.x.
+as in mlflow/store/tracking/file_store.py, 2.x and 3.x; logged models in ``<experiment id>/models/<model id>``,
+registered ones in ``models/<name>/{version-<number>/meta.yaml,aliases/<alias>}``
+(mlflow/store/model_registry/file_store.py).
 """
 
 from __future__ import annotations
@@ -30,6 +32,35 @@ def find_runs(root: Path, prefix: str) -> list[Run]:
             if "run_id" in document or "run_uuid" in document:
                 found.append(_run(run, document, experiment / "meta.yaml"))
     return sorted(found, key=lambda item: item.run_id)
+
+
+def logged_model(root: Path, model_id: str) -> dict[str, Any] | None:
+    """MLflow's facts of a logged model (since MLflow 3); None where there is none.
+
+    Raises:
+        TrackingError: Its file cannot be read.
+    """
+    for meta in root.glob("*/models/*/meta.yaml"):
+        if meta.parent.name == model_id:
+            return read_document(meta)
+    return None
+
+
+def model_versions(root: Path, name: str) -> list[dict[str, Any]]:
+    """MLflow's facts of each version of a registered model, with their aliases, by number.
+
+    Raises:
+        TrackingError: A file of it cannot be read.
+    """
+    folder = next((meta.parent for meta in root.glob("models/*/meta.yaml") if meta.parent.name == name), None)
+    if folder is None:
+        return []
+    aliases = _pairs(folder / "aliases")
+    found = [read_document(meta) for meta in folder.glob("version-*/meta.yaml")]
+    for each in found:
+        number = str(each.get("version"))
+        each["aliases"] = [alias for alias, version in aliases.items() if version.strip() == number]
+    return sorted(found, key=lambda each: int(each.get("version") or 0))
 
 
 def _run(folder: Path, document: dict[str, Any], experiment: Path) -> Run:

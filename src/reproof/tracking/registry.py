@@ -1,7 +1,8 @@
 """Models in a registry of MLflow: which version a name stands for, and where its files are. Reads only.
 
-Addresses are those of MLflow: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/NAME/latest``
-and, since MLflow 3, ``models:/m-ID`` (https://mlflow.org/docs/latest/ml/model-registry/).
+Addresses are those of MLflow: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/NAME/latest``,
+``models:/NAME/STAGE`` and, since MLflow 3, ``models:/m-ID`` (https://mlflow.org/docs/latest/ml/model-registry/).
+As in MLflow, what is no number and not ``latest`` is a stage: it stands for the newest version in it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from reproof.errors import TrackingError
-from reproof.tracking import sqlite
+from reproof.tracking import filestore, sqlite
 from reproof.tracking.lookup import local_folder
 from reproof.tracking.values import Access
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from reproof.tracking.rest_models import ModelsClient
 
 SCHEME = "models:/"
+#: The stage of versions that were deleted: the file stays where it was (mlflow/entities/model_registry).
+_DELETED = "Deleted_Internal"
 _ADDRESS = re.compile(
     r"models:/+(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[^/@]+))?/?", re.IGNORECASE
 )
@@ -45,7 +48,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What an address asks for: an alias, a version, the latest one, or a logged model."""
+    """What an address asks for: an alias, a version (number, ``latest`` or a stage), or a logged model."""
 
     name: str
     alias: str | None = None
@@ -55,6 +58,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     def is_logged(self) -> bool:
         """Whether `name` is the id of a logged model."""
         return self.alias is None and self.version is None and self.name.startswith("m-")
+
+    @property
+    def stage(self) -> str | None:
+        """The stage that is asked for, in small letters."""
+        word = (self.version or "").lower()
+        return word if word and word != "latest" and not word.isdigit() else None
 
 
 def parse_address(text: str) -> Wanted:
@@ -72,7 +81,7 @@ def parse_address(text: str) -> Wanted:
     if wanted is None or not (wanted.alias or wanted.version or wanted.is_logged):
         raise TrackingError(
             f"cannot read the model address `{text}`",
-            hint="write `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `models:/m-ID`",
+            hint="write `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/NAME/STAGE` or `models:/m-ID`",
         )
     return wanted
 
@@ -93,10 +102,12 @@ def find_model(access: Access, text: str) -> ModelVersion:
         found = _by_rest(_client(access), wanted)
     elif address.kind == "sqlite" and address.path is not None:
         found = _by_sqlite(address.path, wanted)
+    elif address.kind == "file" and address.path is not None:
+        found = _by_files(address.path, wanted)
     else:
         raise TrackingError(
             f"cannot read a model registry in `{address.uri}`",
-            hint="name a server or a SQLite file with `--tracking-uri`",
+            hint="name a server, a SQLite file or a folder `mlruns` with `--tracking-uri`",
         )
     if found is None:
         raise TrackingError(f"no model `{text}` in `{address.uri}`")
@@ -139,7 +150,11 @@ def _by_rest(client: ModelsClient, wanted: Wanted) -> ModelVersion | None:
             if info
             else None
         )
-    item = client.model_version(wanted.name, wanted.alias, wanted.version or "")
+    item = (
+        client.newest_in_stage(wanted.name, wanted.stage)
+        if wanted.stage is not None
+        else client.model_version(wanted.name, wanted.alias, wanted.version or "")
+    )
     if not item:
         return None
     return ModelVersion(
@@ -168,14 +183,58 @@ def _by_sqlite(path: Path, wanted: Wanted) -> ModelVersion | None:
         if row is None:
             return None
         version = str(row[0])
-    query = "SELECT version, run_id, source, storage_location FROM model_versions WHERE name = ?"
+    query = (
+        "SELECT version, run_id, source, storage_location FROM model_versions"
+        " WHERE name = ? AND COALESCE(current_stage, '') != ?"
+    )
+    known = (wanted.name, _DELETED)
     if version is not None and version.lower() == "latest":
-        row = sqlite.one(path, f"{query} ORDER BY version DESC", (wanted.name,))
+        row = sqlite.one(path, f"{query} ORDER BY version DESC", known)
+    elif wanted.stage is not None:
+        query += " AND LOWER(COALESCE(current_stage, 'None')) = ? ORDER BY version DESC"
+        row = sqlite.one(path, query, (*known, wanted.stage))
     else:
-        row = sqlite.one(path, f"{query} AND version = ?", (wanted.name, version))
+        row = sqlite.one(path, f"{query} AND version = ?", (*known, version))
     if row is None:
         return None
     return ModelVersion(name=wanted.name, version=str(row[0]), run_id=row[1], source=row[3] or row[2])
+
+
+def _by_files(root: Path, wanted: Wanted) -> ModelVersion | None:
+    if wanted.is_logged:
+        facts = filestore.logged_model(root, wanted.name)
+        return (
+            ModelVersion(
+                name=wanted.name,
+                run_id=facts.get("source_run_id"),
+                source=str(facts.get("artifact_location")),
+            )
+            if facts
+            else None
+        )
+    found = [
+        each
+        for each in filestore.model_versions(root, wanted.name)
+        if each.get("current_stage") != _DELETED and _is_asked_for(each, wanted)
+    ]
+    return (
+        ModelVersion(
+            name=wanted.name,
+            version=str(found[-1]["version"]),
+            run_id=found[-1].get("run_id") or None,
+            source=str(found[-1].get("storage_location") or found[-1].get("source") or ""),
+        )
+        if found
+        else None
+    )
+
+
+def _is_asked_for(version: dict[str, Any], wanted: Wanted) -> bool:
+    if wanted.alias is not None:
+        return wanted.alias in version["aliases"]
+    if wanted.stage is not None:
+        return str(version.get("current_stage")).lower() == wanted.stage
+    return (wanted.version or "").lower() in ("latest", str(version.get("version")))
 
 
 def _client(access: Access) -> ModelsClient:

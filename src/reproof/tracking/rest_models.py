@@ -47,6 +47,13 @@ class ModelsClient(RestClient):
             found = self._found("GET", f"model-versions/get?{query}")
         return found["model_version"] if found else None
 
+    def newest_in_stage(self, name: str, stage: str) -> dict[str, Any] | None:
+        """MLflow's facts of the newest version of a registered model in a stage."""
+        body = {"name": name, "stages": [stage]}
+        found = self._found("POST", "registered-models/get-latest-versions", body)
+        versions = (found or {}).get("model_versions") or []
+        return versions[0] if versions else None
+
     def outputs_of(self, run_id: str) -> list[str]:
         """Ids of the models that a run logged (since MLflow 3)."""
         run = self.read("runs/get", {"run_id": run_id})["run"]
@@ -68,9 +75,9 @@ class ModelsClient(RestClient):
             if not token:
                 return
 
-    def _found(self, method: str, name: str) -> dict[str, Any] | None:
+    def _found(self, method: str, name: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
         try:
-            return self.call(method, name)
+            return self.call(method, name, body)
         except RestError as error:
             if error.code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
