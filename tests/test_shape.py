@@ -62,6 +62,49 @@ def test_each_module_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def raised(node: ast.AST, caught: frozenset[str] = frozenset()) -> Iterator[str]:
+    """What the code below a node raises by its own statements, without what it catches itself."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.Raise) and child.exc is not None:
+            name = ast.unparse(child.exc).partition("(")[0]
+            yield from () if name in caught else (name,)
+        elif isinstance(child, ast.Try):
+            types = " ".join(ast.unparse(each.type) for each in child.handlers if each.type)
+            for part in child.body:
+                yield from raised(ast.Module([part], []), caught | set(re.findall(r"\w+", types)))
+            for part in (*child.handlers, *child.orelse, *child.finalbody):
+                yield from raised(ast.Module([part], []), caught)
+        else:
+            yield from raised(child, caught)
+
+
+def public(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, str]]:
+    """Functions and methods that others may call, each with all that is said of it, the words on its class included."""
+    for outer in [
+        tree,
+        *(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"),
+    ]:
+        about = ast.get_docstring(outer) if isinstance(outer, ast.ClassDef) else ""
+        for node in outer.body:
+            if isinstance(node, ast.FunctionDef) and node.name[0] != "_":
+                yield node, f"{about} {ast.get_docstring(node)}"
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=lambda path: path.name)
+def test_what_is_raised_is_said(folder: Path) -> None:
+    """Commands speak to users, and what is injected has to be short."""
+    silent = [
+        f"{path.name}: {node.name}"
+        for path in folder.glob("*.py")
+        if not {"cli", "injected", "examples"} & set(path.relative_to(SOURCE).parts)
+        for node, words in public(ast.parse(path.read_text(encoding="utf-8")))
+        if any(raised(node)) and not re.search("raise|see :", words, re.IGNORECASE)
+    ]
+    assert silent == []
+
+
 def test_help_is_light() -> None:
     code = "import sys\nfrom reproof.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -191,7 +191,11 @@ def compare_sources(expected: Source, actual: Source, subject: str, context: Con
 
 
 def recognized(expected: Source, actual: Source) -> Comparator:
-    """The first comparator that takes both sides; in the end text or bytes take every two files."""
+    """The first comparator that takes both sides; in the end text or bytes take every two files.
+
+    Raises:
+        ContentError: One side is a folder and the other a file, or neither.
+    """
     for each in _installed()[0]:
         if _says_yes(each, expected, actual):
             return each
