@@ -13,6 +13,7 @@ from reproof.environment.installed import (
     built_from_source,
     changed_files,
     content_digest,
+    edited_files,
     list_distributions,
 )
 from reproof.environment.recorded import read_record
@@ -138,6 +139,36 @@ def test_one_owner_that_agrees_is_enough(site):
     site.add("one", [f"a.py,{HELLO},5"])
     site.add("two", ["a.py,sha256=AAAA,5"])
     assert changed_files(site.folder) == []
+
+
+def test_edits_are_found_by_size_and_age(site):
+    site.add("a", [f"a.py,{HELLO},5", f"gone.py,{HELLO},5"])
+    (missing,) = edited_files([site.folder])
+    assert (missing.path, missing.how, missing.now) == ("gone.py", "missing", "")
+    (site.folder / "a.py").write_text("hullo")
+    assert [each.path for each in edited_files([site.folder])] == ["gone.py"]
+    os.utime(site.folder / "a.py", (2**32, 2**32))
+    by_path = {each.path: each for each in edited_files([site.folder])}
+    assert by_path["a.py"].now == hashlib.sha256(b"hullo").hexdigest()
+    (site.folder / "a.py").write_text("hello")
+    os.utime(site.folder / "a.py", (2**32, 2**32))
+    assert [each.path for each in edited_files([site.folder])] == ["gone.py"]  # younger, and the same
+
+
+def test_what_two_distributions_brought_is_known_from_the_one_that_came_last(site):
+    first = site.add("first", ["a.py,sha256=AAAA,900000000"])
+    last = site.add("last", [f"a.py,{HELLO},5"])
+    (found,) = edited_files([site.folder])
+    assert (found.distribution, found.how) == ("first", "changed")
+    assert found.now == hashlib.sha256(b"hello").hexdigest()
+    (site.folder / "a.py").write_text("hullo")  # of neither
+    os.utime(site.folder / "a.py", (2**32, 2**32))
+    assert {(each.distribution, each.now) for each in edited_files([site.folder])} == {
+        (name, hashlib.sha256(b"hullo").hexdigest()) for name in ("first", "last")
+    }
+    (first / "RECORD").unlink()
+    (last / "RECORD").unlink()
+    assert edited_files([site.folder]) == []
 
 
 def test_undecodable_names_survive(site):

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,34 +112,74 @@ def changed_files(site_packages: Path, known: Equivalents | None = None) -> list
 def edited_files(folders: Iterable[Path]) -> list[Change]:
     """Files that were changed in place after their distribution was installed, found without reading all.
 
-    Only those are digested whose size is not that of RECORD, or that are younger than RECORD itself.
+    Only those are digested whose size is not that of RECORD, or that are younger than RECORD itself; of
+    those, none that another distribution brought as well, and that is as the RECORD of that one says.
     """
     found: list[Change] = []
     for folder in folders:
-        for entry in _metadata_folders(folder):
-            found += _edited(folder, entry)
+        odd = [each for entry in _metadata_folders(folder) for each in _odd(folder, entry)]
+        brought = _brought(folder, {item.path for _, item, how in odd if how == "changed"})
+        for name, item, how in odd:
+            if how == "missing":
+                found.append(Change(distribution=name, path=item.path, how=how))
+                continue
+            now = brought.get(item.path) or _sha256(f"{folder}/{item.path}")
+            if now is not None and not _is_packed(folder, item, now):
+                found.append(Change(distribution=name, path=item.path, how=how, now=now.hex()))
     return found
 
 
-def _edited(folder: Path, entry: Path) -> Iterator[Change]:
-    try:
-        written = (entry / "RECORD").stat().st_mtime_ns + _SETTLING
-    except OSError:
-        return
-    name = normalise(_name_and_version(entry)[0])
+def _odd(folder: Path, entry: Path) -> Iterator[tuple[str, Entry, str]]:
+    """Files of a distribution that are missing, or may be changed by what their size and age say."""
+    name, settled = normalise(_name_and_version(entry)[0]), _settled(entry)
     for item in read_record(entry):
-        path = f"{folder}/{item.path}"
         try:
-            state = os.stat(path)  # noqa: PTH116 - hot loop over strings
+            fits = _fits(item, os.stat(f"{folder}/{item.path}"), settled)  # noqa: PTH116 - hot loop over strings
         except OSError:
-            yield Change(distribution=name, path=item.path, how="missing")
+            yield name, item, "missing"
             continue
-        young = state.st_mtime_ns > written
-        if (young or item.size not in (None, state.st_size)) and _state(
-            path, item, bytearray(_CHUNK)
-        ) == "changed":
-            now = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            yield Change(distribution=name, path=item.path, how="changed", now=now)
+        if not fits:
+            yield name, item, "changed"
+
+
+def _brought(folder: Path, paths: set[str]) -> dict[str, bytes]:
+    """sha256 of those `paths` that are, by size and age, what some distribution's RECORD says of them."""
+    found: dict[str, bytes] = {}
+    for entry in _metadata_folders(folder) if paths else ():
+        settled = _settled(entry)
+        for item in read_record(entry):
+            if item.path in paths and item.algorithm == "sha256" and item.size is not None:
+                with suppress(OSError):
+                    if _fits(item, (folder / item.path).stat(), settled):
+                        found[item.path] = item.digest
+    return found
+
+
+def _settled(entry: Path) -> int:
+    """When the installation of a distribution was over, in nanoseconds; 0 without a RECORD."""
+    try:
+        return (entry / "RECORD").stat().st_mtime_ns + _SETTLING
+    except OSError:
+        return 0
+
+
+def _fits(item: Entry, state: os.stat_result, settled: int) -> bool:
+    return state.st_mtime_ns <= settled and item.size in (None, state.st_size)
+
+
+def _is_packed(folder: Path, item: Entry, sha256: bytes) -> bool:
+    if item.algorithm == "sha256":
+        return item.digest == sha256
+    return _state(f"{folder}/{item.path}", item, bytearray(_CHUNK)) != "changed"
+
+
+def _sha256(path: str) -> bytes | None:
+    """Of a file's content; None where it cannot be read."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - of the strings above
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None
 
 
 def with_edits(
