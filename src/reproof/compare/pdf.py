@@ -204,7 +204,7 @@ class _Walk:
         """Objects that the document does not use are compared as they are written."""
         found = []
         for side, pdf in enumerate(self._sides):
-            seen = {pair[side] for pair in self._visited} | pdf.helpers
+            seen = {pair[side] for pair in self._visited} | pdf.structural
             rest = Counter(pdf.unnamed)
             for reference, value in pdf.objects.items():
                 if reference in seen:

@@ -48,7 +48,7 @@ class Pdf:
         earlier: Older trailers.
         texts: The bytes of each object in the file.
         tables: All cross-reference tables, the newest first.
-        helpers: Objects that only serve the file's structure: lengths, tables, object streams.
+        structural: Objects that only serve the file's structure: lengths, tables, object streams.
         unnamed: The bytes of objects that no table names any more.
     """
 
@@ -58,7 +58,7 @@ class Pdf:
     earlier: list[dict[str, Any]] = field(default_factory=list)
     texts: dict[Reference, bytes] = field(default_factory=dict)
     tables: list[list[Entry]] = field(default_factory=list)
-    helpers: set[Reference] = field(default_factory=set)
+    structural: set[Reference] = field(default_factory=set)
     unnamed: list[bytes] = field(default_factory=list)
 
     def resolved(self, value: Any) -> Any:
@@ -163,7 +163,7 @@ class _Scan:
         if isinstance(value, Stream) and is_name(value.facts.get("Type"), "XRef"):
             trailer = {key: each for key, each in value.facts.items() if key not in _OF_STREAMS}
             self._sections[place] = _Section(trailer, self._stream_table(value))
-            self.pdf.helpers.add(reference)
+            self.pdf.structural.add(reference)
 
     def _stream_data(self, facts: dict[str, Any]) -> bytes:
         reading = self._reading
@@ -181,7 +181,7 @@ class _Scan:
             if match:
                 if isinstance(length, Reference):
                     self._lengths.append((length, each))
-                    self.pdf.helpers.add(length)
+                    self.pdf.structural.add(length)
                 reading.position = match.end()
                 return self._data[start : start + each]
         raise ContentError("a stream has no valid length")
@@ -293,7 +293,7 @@ class _Scan:
 
     def _unpack(self, holder: Reference, stream: Stream) -> None:
         """The objects within an object stream."""
-        self.pdf.helpers.add(holder)
+        self.pdf.structural.add(holder)
         data = decoded(stream, self.pdf, self._context)
         count, first = self.pdf.resolved(stream.facts.get("N")), self.pdf.resolved(stream.facts.get("First"))
         if data is None or type(count) is not int or type(first) is not int or not 0 <= count <= len(data):
