@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reproof.environment.conda import Check, check_files, differences, list_packages, summarise
+from reproof.environment.conda import Check, check_files, differences, list_packages, summarise, variables
 from reproof.model.conda import CondaPackage
 
 
@@ -53,12 +53,64 @@ def test_every_file_is_digested(tmp_path: Path) -> None:
     assert check_files(tmp_path) == Check(2, ("`include/zlib.h` of zlib", "`lib/libz.so` of zlib"))
 
 
-def test_links_and_files_without_digests_are_left_out(tmp_path: Path) -> None:
+def test_files_without_digests_are_left_out(tmp_path: Path) -> None:
     place = describe(tmp_path, "zlib", {})
     meta = json.loads(place.read_text())
-    meta["paths_data"]["paths"] = [{"_path": "a", "path_type": "softlink", "sha256": "1"}, {"_path": "b"}]
+    meta["paths_data"]["paths"] = [{"_path": "a", "path_type": "softlink"}, {"_path": "b"}]
     place.write_text(json.dumps(meta))
     assert check_files(tmp_path) == Check()
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [
+        pytest.param({"sha256": "0" * 64, "sha256_in_prefix": sha(b"libz.so.1")}, id="of its text"),
+        pytest.param({"sha256": "0" * 64}, id="of what the file had in the archive"),
+    ],
+)
+def test_a_link_that_leads_elsewhere_is_named(tmp_path: Path, digests: dict[str, str]) -> None:
+    place = describe(tmp_path, "zlib", {"lib/libz.so.1": b"one"})
+    meta = json.loads(place.read_text())
+    entry = {"_path": "lib/libz.so", "path_type": "softlink", **digests}
+    meta["paths_data"]["paths"].append(entry)
+    place.write_text(json.dumps(meta))
+    (tmp_path / "lib/libz.so.2").write_bytes(b"two")
+    link = tmp_path / "lib/libz.so"
+    link.symlink_to("libz.so.1")
+    assert check_files(tmp_path) == Check(2, ())
+    for wrong in (lambda: link.symlink_to("libz.so.2"), lambda: link.write_bytes(b"one"), lambda: None):
+        link.unlink(missing_ok=True)
+        wrong()
+        assert check_files(tmp_path) == Check(2, ("`lib/libz.so` of zlib",))
+
+
+def test_of_a_link_to_a_folder_or_to_another_package_only_that_it_is_there_is_known(tmp_path: Path) -> None:
+    place = describe(tmp_path, "zlib", {"lib/a": b"a"})
+    describe(tmp_path, "other", {"lib/b": b"b"})
+    meta = json.loads(place.read_text())
+    links = {"lib64": ("lib", sha(b"")), "lib/ab": ("b", sha(b"older b"))}
+    for name, (text, digest) in links.items():
+        (tmp_path / name).symlink_to(text)
+        meta["paths_data"]["paths"].append({"_path": name, "path_type": "softlink", "sha256": digest})
+    place.write_text(json.dumps(meta))
+    assert check_files(tmp_path) == Check(4, ())
+    (tmp_path / "lib64").unlink()
+    assert check_files(tmp_path) == Check(4, ("`lib64` of zlib",))
+
+
+def test_what_activation_sets(tmp_path: Path) -> None:
+    root = tmp_path / "miniforge"
+    (root / "condabin").mkdir(parents=True)
+    for place, name in (
+        (root, "base"),
+        (root / "envs/bikes", "bikes"),
+        (tmp_path / "e", str(tmp_path / "e")),
+    ):
+        assert variables(place) == {"CONDA_PREFIX": str(place), "CONDA_DEFAULT_ENV": name}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 3}', '{"name": "a"}', "\udcff"])

@@ -15,10 +15,19 @@ from uv import find_uv_bin
 
 from projects import Project
 
+#: Uses what is in the prefix beside Python: data, a program, and what activation sets.
+READS = """
+import os, subprocess, sys
+from bikes_factor import FACTOR
+tool = subprocess.run(["bikes-tool"], capture_output=True, text=True, check=True).stdout
+places = [sys.prefix, os.environ["CONDA_PREFIX"]]
+open("model.json", "w").write(str([FACTOR, tool, *(open(f"{place}/share/bikes/grid").read() for place in places)]))
+"""
+
 
 @pytest.fixture
 def prefix(plain: Project, tmp_path: Path) -> Path:
-    """A prefix as Conda lays it out, by hand, with a package of Python code; active for the project."""
+    """A prefix as Conda lays it out, by hand, with a package of Python code."""
     place = tmp_path / "home/miniforge/envs/bikes"
     subprocess.run([find_uv_bin(), "venv", "-q", "--python", sys.executable, place], check=True)
     module = next((place / "lib").glob("python3*")) / "site-packages/bikes_factor.py"
@@ -40,11 +49,20 @@ def prefix(plain: Project, tmp_path: Path) -> Path:
         },
     }
     (place / "conda-meta").mkdir()
+    (place / "share/bikes").mkdir(parents=True)
+    (place / "share/bikes/grid").write_text("5")
+    (place / "bin/bikes-tool").write_text("#!/bin/sh\necho $CONDA_DEFAULT_ENV\n")
+    (place / "bin/bikes-tool").chmod(0o755)
     (place / "conda-meta/bikes-factor-1.0-py_0.json").write_text(json.dumps(meta))
-    plain.env.update(CONDA_PREFIX=str(place), PATH=f"{place}/bin{os.pathsep}{plain.env['PATH']}")
-    plain.write("train.py", "from bikes_factor import FACTOR\nopen('model.json', 'w').write(str(FACTOR))\n")
+    plain.write("train.py", READS)
     plain.commit()
     return place
+
+
+def activate(plain: Project, prefix: Path) -> None:
+    """As the program does it, for what is started from here on."""
+    path = f"{prefix}/bin{os.pathsep}{plain.env['PATH']}"
+    plain.env.update(CONDA_PREFIX=str(prefix), CONDA_DEFAULT_ENV="bikes", PATH=path)
 
 
 def packages(verdict: Any) -> list[str]:
@@ -52,7 +70,12 @@ def packages(verdict: Any) -> list[str]:
 
 
 def test_it_is_recorded_and_used_again(plain: Project, prefix: Path) -> None:
+    others = dict(plain.env)
+    activate(plain, prefix)
     plain.reproof("run", "--", "python", "train.py", expect=0)
+    assert (plain.folder / "model.json").read_text() == str([2, "bikes\n", "5", "5"])
+    plain.env.clear()
+    plain.env.update(others)  # nobody needs to activate it for a re-run
     section = plain.record()["environment"]
     assert section["kind"] == "local"
     assert section["conda"] == [

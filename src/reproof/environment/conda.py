@@ -6,7 +6,10 @@ digest that it has in this prefix (conda's documentation, "conda-meta"; `PrefixR
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +24,7 @@ _META = "conda-meta"
 _CHUNK = 1 << 18
 _TOKEN = re.compile(r"/t/[^/]+(?=/)")
 _LISTED = 5
+_NOTHING = hashlib.sha256().hexdigest()
 
 
 class _File(msgspec.Struct):
@@ -75,15 +79,18 @@ def list_packages(prefix: Path) -> tuple[CondaPackage, ...]:
 
 
 def check_files(prefix: Path) -> Check:
-    """Digest every file that a package of the prefix put there, in parallel."""
-    wanted = [
-        (each, meta.name)
-        for meta in _read(prefix)
-        for each in meta.paths_data.paths
-        if each.path_type != "softlink" and (each.sha256_in_prefix or each.sha256)
-    ]
+    """Digest every file that a package of the prefix put there, in parallel; links are asked where they lead."""
+    described = [(each, meta.name) for meta in _read(prefix) for each in meta.paths_data.paths]
+    wanted = [item for item in described if item[0].sha256_in_prefix or item[0].sha256]
+    top = os.path.realpath(prefix)
+    places = {f"{top}/{each.path}": (each, name) for each, name in described}
+
+    def look(item: tuple[_File, str]) -> bool:
+        is_link = item[0].path_type == "softlink"
+        return _leads_right(prefix, item, places) if is_link else _is_sound(prefix, item[0])
+
     with ThreadPoolExecutor(max_workers()) as pool:
-        sound = list(pool.map(lambda item: _is_sound(prefix, item[0]), wanted))
+        sound = list(pool.map(look, wanted))
     changed = [
         f"`{each.path}` of {name}"
         for (each, name), is_sound in zip(wanted, sound, strict=True)
@@ -100,6 +107,14 @@ def differences(recorded: tuple[CondaPackage, ...], found: tuple[CondaPackage, .
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     )
+
+
+def variables(prefix: Path) -> dict[str, str]:
+    """What activating the prefix sets, but for PATH and the variables of its packages' own scripts."""
+    named = (
+        "base" if (prefix / "condabin").is_dir() else prefix.name if prefix.parent.name == "envs" else prefix
+    )
+    return {"CONDA_PREFIX": str(prefix), "CONDA_DEFAULT_ENV": str(named)}
 
 
 def summarise(lines: tuple[str, ...]) -> str:
@@ -125,15 +140,44 @@ def _channel(meta: _Meta) -> str:
 
 
 def _is_sound(prefix: Path, wanted: _File) -> bool:
+    return _digest(prefix / wanted.path) == (wanted.sha256_in_prefix or wanted.sha256)
+
+
+def _leads_right(prefix: Path, item: tuple[_File, str], places: Mapping[str, tuple[_File, str]]) -> bool:
+    """Whether a link is as it was installed, as far as its digests tell.
+
+    They are those of the link's own text (rattler, in the prefix), or of the content behind it when its package was
+    made (conda-build, which has the digest of nothing for a folder and for what another package brings). A file that
+    was installed as a link, where there was no other way, has that of its content.
+    """
+    wanted, package = item
+    path = prefix / wanted.path
+    digests = {wanted.sha256, wanted.sha256_in_prefix} - {""}
+    try:
+        text = os.fsencode(path.readlink())
+    except OSError:  # gone, or no link any more
+        return False
+    if hashlib.sha256(text).hexdigest() in digests:
+        return True
+    behind, owner = places.get(os.path.realpath(path), (None, ""))
+    if (
+        behind is not None and not wanted.sha256_in_prefix
+    ):  # which is looked at itself; its digest in the archive is what the link has
+        return owner != package or behind.sha256 == wanted.sha256
+    undecided = not wanted.sha256_in_prefix and (_NOTHING in digests or path.is_dir())
+    return undecided or _digest(path) in digests
+
+
+def _digest(path: Path) -> str | None:
+    """The sha256 of a file; None where it cannot be read."""
     digester = new_digester("sha256")
     try:
-        with (prefix / wanted.path).open("rb") as file:
+        with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digester.update(chunk)
     except OSError:
-        return False
-    found: str = digester.hexdigest()
-    return found == (wanted.sha256_in_prefix or wanted.sha256)
+        return None
+    return str(digester.hexdigest())
 
 
 def _shown(package: CondaPackage | None) -> str:

@@ -15,7 +15,7 @@ from reproof.base.files import locked, remove_tree, write_atomic
 from reproof.base.locations import cache_directory
 from reproof.base.programs import call
 from reproof.base.scripts import script_head
-from reproof.environment import jupyter
+from reproof.environment import jupyter, prefix
 from reproof.environment.installed import edited_files, list_distributions, with_edits
 from reproof.environment.python import interpreter_at, require_reachable
 from reproof.environment.uv import explain, run_uv
@@ -34,7 +34,8 @@ print(json.dumps({
 }))
 """
 _MARKER = "reproof-overlay"
-#: Scripts of the operating system's own Python: too many to mirror, and not the user's.
+#: Scripts of the operating system's own Python: they, and what lies around them, are too many to mirror, and not
+#: the user's.
 _SYSTEM_SCRIPTS = {Path("/usr/bin"), Path("/bin")}
 
 
@@ -112,8 +113,8 @@ def inspect(python: Path, project: Path | None = None) -> Environment:
 def overlay(environment: Environment) -> Overlay:
     """The overlay for the user's own environment, made on first use.
 
-    Nothing is written into the environment itself. Scripts that were installed after the overlay
-    was made give a new one.
+    Nothing is written into the environment itself. Scripts, and data below its prefix, that were
+    installed after the overlay was made give a new one.
 
     Raises:
         EnvironmentBuildError: No virtual environment can be made with that interpreter.
@@ -127,6 +128,7 @@ def overlay(environment: Environment) -> Overlay:
         [str(path) for path in environment.paths],
         sorted((path.name, path.stat().st_mtime_ns) for path in scripts),
         jupyter.facts(environment),
+        [] if _is_system(environment) else prefix.names(environment),
     ]
     key = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:20]
     folder = cache_directory() / "overlays" / key
@@ -152,6 +154,8 @@ def _make(environment: Environment, result: Overlay, scripts: list[Path]) -> Non
         if not (result.scripts / script.name).exists():
             _mirror(script, result)
     jupyter.show(environment, result.folder, result.python)
+    if not _is_system(environment):
+        prefix.show(environment, result.folder)
     write_atomic(result.folder / _MARKER, b"", durable=False)
 
 
@@ -166,7 +170,7 @@ def _mirror(script: Path, result: Overlay) -> None:
 
 def _python_scripts(environment: Environment) -> list[Path]:
     """Scripts of the environment that name its own interpreter in their head."""
-    if environment.scripts in _SYSTEM_SCRIPTS or not environment.scripts.is_dir():
+    if _is_system(environment) or not environment.scripts.is_dir():
         return []
     own = {environment.scripts, environment.python.parent}
     found = []
@@ -176,6 +180,10 @@ def _python_scripts(environment: Environment) -> list[Path]:
         if interpreter.parent in own and interpreter.name.startswith("python"):
             found.append(path)
     return found
+
+
+def _is_system(environment: Environment) -> bool:
+    return environment.scripts in _SYSTEM_SCRIPTS
 
 
 def _ask(python: Path, env: Mapping[str, str] | None) -> _Answer:

@@ -24,8 +24,9 @@ from reproof.workflow.prepare import Prepared
 from reproof.workflow.provision import Provision
 from reproof.workflow.reach import require_interpreter
 
-#: Variables that a run gets besides those of the allow-list: what makes it log where it is to log.
-_PASSED = ("MLFLOW_*", "VIRTUAL_ENV", "DVC_STAGE", "DVC_ROOT")
+#: Variables that a run gets besides those of the allow-list: what makes it log where it is to log, and says which
+#: environment is active.
+_PASSED = ("MLFLOW_*", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "DVC_STAGE", "DVC_ROOT")
 
 
 class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ def isolate(
         shown=(*prefixes, *visible([*outside, *_beyond(prepared.top)])),
         environment=(environment,) if own else (),
         network=network,
-        scripts=(provision.scripts,),
+        scripts=provision.search,
         passed=(*_PASSED, *handed_on, *caches.VARIABLES, *caches.OFFLINE),
         links=tuple(_below(Path(setup.naming.home), outside)),
     )

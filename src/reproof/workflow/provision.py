@@ -82,6 +82,12 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
         folders = (environment.folder, self.prefix, environment.base.prefix, *environment.paths)
         return tuple(dict.fromkeys(form for folder in folders for form in (folder, folder.resolve())))
 
+    @property
+    def search(self) -> tuple[Path, ...]:
+        """Folders that stand first on a PATH that has nothing of the user's: an overlay mirrors only Python's scripts."""
+        own = (self.environment.scripts,) if self.section.kind == "local" else ()
+        return (self.scripts, *own)
+
     def variables(self, path: str) -> dict[str, str]:
         """PATH and VIRTUAL_ENV that put the environment first; `path` is the rest of PATH."""
         return {"PATH": f"{self.scripts}{os.pathsep}{path}", "VIRTUAL_ENV": str(self.prefix)}

@@ -10,6 +10,7 @@ import msgspec
 
 from reproof.base.naming import Naming
 from reproof.capture import caches
+from reproof.environment import conda
 from reproof.execute.isolation import clean_environment
 from reproof.model.artifact import Artifact
 from reproof.model.recipe import Recipe
@@ -74,7 +75,7 @@ def replay(record: Record, place: Replay) -> Recipe:
     more = [name for name in recorded if name not in NOT_REPLAYED] if place.trusted else []
     env = clean_environment(
         recorded,
-        scripts=[provision.scripts],
+        scripts=provision.search,
         home=place.home,
         temporary=place.temporary,
         more=[*caches.VARIABLES, *caches.OFFLINE, *more],
@@ -90,6 +91,13 @@ def replay(record: Record, place: Replay) -> Recipe:
         env |= dict.fromkeys(asked_in_vain(record), "1")
     if contained is None:
         env["VIRTUAL_ENV"] = str(provision.prefix)
+    if provision.section.conda:
+        had = record.environment.variable_names
+        env |= {
+            name: value
+            for name, value in conda.variables(provision.environment.folder).items()
+            if name in had
+        }
     search = [*_editable_paths(record, place), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     if search:
         env["PYTHONPATH"] = os.pathsep.join(search)
