@@ -55,7 +55,14 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(origin: str, size: int, root: bytes, key: SigningKey | None) -> bytes:
-    """The text of a checkpoint, signed when there is a key."""
+    """The text of a checkpoint, signed when there is a key.
+
+    Args:
+        origin: Name of the log, one line.
+        size: Number of entries.
+        root: The 32 bytes of the tree's root.
+        key: Who signs; None for a checkpoint that nobody vouches for.
+    """
     body = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
     if key is None:
         return body + b"\n"

@@ -97,7 +97,17 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Whether `path` proves that `leaf` is entry `index` of the tree of `size` leaves with this root."""
+    """Whether `path` proves that `leaf` is entry `index` of the tree of `size` leaves with this root.
+
+    The algorithm is that of RFC 9162 (section 2.1.3.2), on the audit paths of RFC 6962.
+
+    Args:
+        leaf: Hash of the leaf, 32 bytes.
+        index: Its place, from 0.
+        size: Number of leaves.
+        path: What :func:`inclusion_proof` gives.
+        root: 32 bytes.
+    """
     if not 0 <= index < size:
         return False
     last, found = size - 1, leaf

@@ -91,7 +91,15 @@ def read_signers(text: str, *, where: str = FILE) -> tuple[AllowedSigner, ...]:
 
 
 def line_for(identity: str, name: str, public: bytes, *, meanings: tuple[Meaning, ...], after: str) -> str:
-    """The line that allows a key; `after` is ISO 8601 in UTC."""
+    """The line that allows a key, in the form of OpenSSH's ALLOWED SIGNERS (ssh-keygen(1)).
+
+    Args:
+        identity: Whom the key stands for, as by a mail address.
+        name: What to call the key, at the end of the line.
+        public: The raw ed25519 key, 32 bytes.
+        meanings: What its signatures may mean.
+        after: From when on it is valid, ISO 8601 in UTC.
+    """
     roles = ",".join(f"reproof-{meaning}" for meaning in meanings)
     moment = after.replace("-", "").replace(":", "").replace("T", "")[:14]
     return f'{identity} namespaces="{roles}",valid-after="{moment}Z" {ssh_text(public)} {name}'

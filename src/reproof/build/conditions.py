@@ -88,7 +88,12 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     fixed_addresses: bool = False
 
     def environment(self, source: Path, temporary: Path) -> dict[str, str]:
-        """Variables that these conditions mean, for a build of `source`."""
+        """Variables that these conditions mean, for a build of `source`.
+
+        Args:
+            source: The folder that is built: compilers are told to write `.` for it.
+            temporary: The build's own TMPDIR, written as `/tmp`.
+        """
         user = self.user[1] if self.user else "reproof"
         maps = f"-ffile-prefix-map={source}=. -ffile-prefix-map={temporary}=/tmp"
         env = {

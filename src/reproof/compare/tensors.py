@@ -46,12 +46,19 @@ class Tensor:
 
     @classmethod
     def of(cls, layout: np.dtype[Any], shape: tuple[int, ...], data: Any, order: str = "C") -> Tensor:
-        """The array of NumPy type `layout`."""
+        """The array of NumPy type `layout`.
+
+        Args:
+            layout: Type of one element, with its byte order.
+            shape: Lengths of the axes; empty for a single element.
+            data: The elements without gaps: anything with the buffer protocol.
+            order: ``C`` (last axis fastest) or ``F`` (first axis fastest).
+        """
         return cls(dtype_name(layout), shape, data, layout, layout.itemsize, order)
 
     @classmethod
     def foreign(cls, dtype: str, size: int, shape: tuple[int, ...], data: Any) -> Tensor:
-        """An array of little-endian elements that have no NumPy type: `size` bytes each."""
+        """An array in C order of little-endian elements that have no NumPy type: `size` bytes each."""
         return cls(dtype, shape, data, None, size)
 
     @property

@@ -76,7 +76,11 @@ def cut(difference: Difference, limits: Limits) -> Branch:
 
 
 def foremost(outcomes: Sequence[Outcome], limit: int) -> tuple[list[int], list[int]]:
-    """Which places to show and which to leave out: all in their order, or the `limit` worst, worst first."""
+    """Which places to show and which to leave out: all in their order, or the `limit` worst, worst first.
+
+    Returns:
+        Indexes into `outcomes`: those to show, and the others.
+    """
     places = list(range(len(outcomes)))
     if len(outcomes) > limit:
         places.sort(key=lambda place: -outcomes[place])

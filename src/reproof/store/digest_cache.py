@@ -114,7 +114,11 @@ class DigestCache:
     def digest_files(
         self, paths: Iterable[str], algorithms: Iterable[str] = ("blake3",)
     ) -> Iterator[dict[str, str] | OSError]:
-        """As :func:`reproof.base.digesting.digest_files`, without reading what is known."""
+        """As :func:`reproof.base.digesting.digest_files`, without reading what is known.
+
+        Yields:
+            For each path, in order: algorithm to hexadecimal digest, or why it cannot be read.
+        """
         wanted = tuple(algorithms)
         source = iter(paths)
         while batch := list(islice(source, _BATCH)):

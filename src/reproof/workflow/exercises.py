@@ -98,7 +98,16 @@ def exercise_group(vary: Vary, setting: Setting, members: Sequence[Variation]) -
 
 
 def culprits(vary: Vary, members: Sequence[Variation]) -> list[tuple[Sequence[Variation], Changes | None]]:
-    """The smallest groups that change something, by halving; None where the budget was spent on the way."""
+    """The smallest groups that change something, by halving.
+
+    Args:
+        vary: Makes a re-run under all of the variations that it is given, and says what changed.
+        members: What is suspected, together.
+
+    Returns:
+        Groups with what each changed: one variation alone, or several of which neither half changes anything.
+        None for the changes of a group that was not tried, for want of re-runs. Empty where nothing changed.
+    """
     if not members:
         return []
     try:

@@ -42,7 +42,17 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gather_products(top: Path, before: Tree, after: Tree, keeping: Keeping) -> Products:
-    """Compare the tree before and after, digest what is new or changed, and keep its content."""
+    """Compare the tree before and after, digest what is new or changed, and keep its content.
+
+    Args:
+        top: The folder that both trees are of.
+        before: Before the run.
+        after: When it has ended.
+        keeping: What is kept, and where.
+
+    Returns:
+        Artifacts by name; what could not be read or kept is an omission.
+    """
     created, modified, deleted = changes(before, after)
     changed = {*created, *modified}
     declared = {

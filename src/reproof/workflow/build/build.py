@@ -262,7 +262,14 @@ def difference_of(pair: tuple[Built, Built]) -> Difference:
 
 
 def describe(ready: Prepared, built: Built, grade: Grade, causes: tuple[Cause, ...] = ()) -> BuildInfo:
-    """The document for what was built."""
+    """The document for what was built.
+
+    Args:
+        ready: From what, with what.
+        built: The archives, and under which conditions they were made.
+        grade: How a second build compares.
+        causes: Why it differs, where it does.
+    """
     site = ready.site
     conditions = list(ready.source.conditions)
     conditions += site.tools.environment.conditions

@@ -29,7 +29,13 @@ def of_arguments(before: Sequence[str], after: Sequence[str]) -> Iterator[Atom]:
 
 
 def mix_arguments(before: Sequence[str], after: Sequence[str], swapped: AbstractSet[str]) -> tuple[str, ...]:
-    """The words of A with what is swapped as in B."""
+    """The words of A with what is swapped as in B.
+
+    Args:
+        before: The words of A.
+        after: Those of B.
+        swapped: Names of atoms: ``argument:INDEX`` where both have equally many words, else ``option:NAME``.
+    """
     if len(before) == len(after):
         pairs = zip(before, after, strict=True)
         return tuple(

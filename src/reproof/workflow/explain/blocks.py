@@ -111,7 +111,14 @@ def table_blocks(before: bytes, after: bytes) -> list[Block] | None:
 
 
 def mix_tables(before: bytes, after: bytes, blocks: Sequence[Block], chosen: AbstractSet[int]) -> bytes:
-    """The table of A with the chosen blocks of B, as a Parquet file."""
+    """The table of A with the chosen blocks of B, as a Parquet file.
+
+    Args:
+        before: The Parquet file of A.
+        after: That of B, for which :func:`table_blocks` gave blocks.
+        blocks: All of them, in order.
+        chosen: Indexes of those that are B's.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -42,7 +42,13 @@ def mix_locks(before: str, after: str, chosen: AbstractSet[str]) -> str:
 def mix_distributions(
     before: Sequence[Distribution], after: Sequence[Distribution], chosen: AbstractSet[str]
 ) -> tuple[Distribution, ...]:
-    """What is installed from a mixed lock."""
+    """What is installed from a mixed lock.
+
+    Args:
+        before: What A had.
+        after: What B had.
+        chosen: Names of the packages that are as in B.
+    """
     one, two = ({each.name: each for each in side} for side in (before, after))
     names = sorted({*one, *two})
     found = [(two if name in chosen else one).get(name) for name in names]
