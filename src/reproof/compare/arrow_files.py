@@ -1,4 +1,7 @@
-"""Arrow's own files (IPC file and stream, Feather version 2): values are content, their layout is not."""
+"""Arrow's own files (IPC file and stream, Feather version 2): values are content, their layout is not.
+
+Format: https://arrow.apache.org/docs/format/Columnar.html ; pyarrow reads it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading JSON, YAML and TOML into plain trees, exactly, without executing or unfolding anything."""
+"""Reading JSON, YAML and TOML into plain trees, exactly, without executing or unfolding anything.
+
+Formats: RFC 8259, YAML 1.1 by PyYAML's events, TOML 1.0 by the standard library.
+"""
 
 from __future__ import annotations
 

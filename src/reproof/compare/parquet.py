@@ -1,6 +1,7 @@
 """Parquet: values are content, how they are encoded is not.
 
 Where both files have the same row groups, columns whose chunks are the same bytes are not even decoded.
+Format: https://parquet.apache.org/docs/file-format/ ; pyarrow reads it.
 """
 
 from __future__ import annotations

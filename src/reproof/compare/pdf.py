@@ -1,4 +1,7 @@
-"""PDF: object by object from the root, streams decompressed; what tells the time is set aside."""
+"""PDF: object by object from the root, streams decompressed; what tells the time is set aside.
+
+Format: ISO 32000-1.
+"""
 
 from __future__ import annotations
 

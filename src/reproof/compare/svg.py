@@ -1,4 +1,7 @@
-"""SVG: drawings as matplotlib and others write them, compared element by element."""
+"""SVG: drawings as matplotlib and others write them, compared element by element.
+
+Format: SVG 1.1 (W3C), as far as it is XML: nothing is drawn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading tar archives: members with their places, what is noise in them, and bytes that nobody owns."""
+"""Reading tar archives: members with their places, what is noise in them, and bytes that nobody owns.
+
+The formats are POSIX ustar and pax, and GNU's; headers are read by the standard library.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""CatBoost's models: the binary one (a FlatBuffer and parts behind it) and the one in JSON."""
+"""CatBoost's models: the binary one (a FlatBuffer and parts behind it) and the one in JSON.
+
+Format: the schemas `model.fbs`, `features.fbs` and `ctr_data.fbs` of CatBoost's sources.
+"""
 
 from __future__ import annotations
 

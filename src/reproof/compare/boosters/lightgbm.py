@@ -1,4 +1,7 @@
-"""LightGBM's text models: a header, trees, importances and parameters, each value by name."""
+"""LightGBM's text models: a header, trees, importances and parameters, each value by name.
+
+Format: what LightGBM's `GBDT::SaveModelToString` writes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Universal Binary JSON, in which XGBoost keeps its models (`.ubj`, and within its pickles)."""
+"""Universal Binary JSON, in which XGBoost keeps its models (`.ubj`, and within its pickles).
+
+Format: UBJSON draft 12, https://ubjson.org , with the typed containers that XGBoost writes.
+"""
 
 from __future__ import annotations
 
