@@ -77,14 +77,16 @@ def test_other_data_for_what_git_does_not_track(plain: Project) -> None:
 def test_other_packages(plain: Project, warm: None) -> None:
     source = "import six, json\njson.dump(six.__version__[:2], open('model.json', 'w'))\n"
     plain.write("train.py", source)
-    plain.write("requirements.txt", "six==1.16.0\n")
-    plain.write("newer.txt", "six==1.17.0\n")
+    plain.write("requirements.txt", "six==1.16.0\npip==24.0\n")
+    plain.write("newer.txt", "six==1.17.0\n")  # which pip is not for it to say
     plain.commit()
     plain.env.pop("VIRTUAL_ENV", None)
     plain.reproof("run", "--env-manager", "uv", "--no-log", "--", "python", "train.py", expect=0)
     verdict = plain.verify("--env", "newer.txt", expect=0)
     assert verdict["word"] == "same result"
     assert verdict["replaced"][0] == "environment `requirements.txt` -> `newer.txt` (six 1.16.0 -> 1.17.0)"
+    made = next(each for each in verdict["conditions"] if each["name"] == "environment")
+    assert made["note"] == "from `newer.txt`, as resolved now"
     failed = plain.reproof("verify", "--env", "nowhere.txt", expect=2)
     assert "to take an environment from" in failed.err
     assert plain.verify(expect=0)["word"] == "reproduced"

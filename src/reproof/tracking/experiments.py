@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PAGE = 1000  # runs a page; servers accept up to 50,000
 _DELETED = "deleted"
+_UPLOAD_FAILED = 3  # LoggedModelStatus of MLflow's protocol
 _TAGS = _PARENT, _COMMIT, _RECORD = "mlflow.parentRunId", "mlflow.source.git.commit", "reproof.record"
 _HEADS = """
 SELECT runs.run_uuid, runs.name, runs.start_time, runs.lifecycle_stage, parent.value, code.value, record.value
@@ -61,11 +62,12 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that a run logged (since MLflow 3), and where its files are."""
+    """A model that a run logged (since MLflow 3), and where its files are; of one that `failed` there may be none."""
 
     model_id: str
     name: str
     source: str
+    failed: bool = False
 
 
 def find_experiment(access: Access, name: str) -> Experiment:
@@ -164,11 +166,14 @@ def logged_models(access: Access, run: Run) -> list[LoggedModel]:
         return _models_of_server(_client(access), run)
     if address.kind == "sqlite" and address.path is not None:
         query = (
-            "SELECT model_id, name, artifact_location FROM logged_models WHERE source_run_id = ?"
+            "SELECT model_id, name, artifact_location, status FROM logged_models WHERE source_run_id = ?"
             " AND lifecycle_stage = 'active' ORDER BY creation_timestamp_ms, model_id"
         )
         rows = sqlite.every(address.path, query, (run.run_id,))
-        return [LoggedModel(model_id=row[0], name=row[1] or "", source=row[2]) for row in rows]
+        return [
+            LoggedModel(model_id=row[0], name=row[1] or "", source=row[2], failed=row[3] == _UPLOAD_FAILED)
+            for row in rows
+        ]
     return list(_models_of_folder(_folder(access) / run.experiment_id / "models", run))
 
 
@@ -244,7 +249,10 @@ def _models_of_folder(folder: Path, run: Run) -> Iterator[LoggedModel]:
         if document.get("source_run_id") == run.run_id:
             name = str(document.get("name") or "")
             model = LoggedModel(
-                model_id=meta.parent.name, name=name, source=(meta.parent / "artifacts").as_uri()
+                model_id=meta.parent.name,
+                name=name,
+                source=(meta.parent / "artifacts").as_uri(),
+                failed=document.get("status") == _UPLOAD_FAILED,
             )
             found.append((int(document.get("creation_timestamp") or 0), model))
     yield from (model for _, model in sorted(found, key=lambda pair: (pair[0], pair[1].model_id)))

@@ -27,6 +27,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     rerun: Record
     room: Room
     redirected: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     def used_again(self) -> tuple[str, ...]:
         """What was not re-created: with any of it the word is *repeated*, not *reproduced*."""
@@ -145,7 +146,8 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
     lock = section.lock
     origin = f"from `{lock.source}`" if lock is not None else None
     if lock is not None and lock.resolved:
-        origin = f"{origin}, as resolved for the recorded run"
+        other = any(each.startswith("environment ") for each in circumstances.replaced)
+        origin = f"{origin}, as resolved {'now' if other else 'for the recorded run'}"
     yield Condition("environment", f"re-created, {len(section.distributions)} packages by hash", origin)
     left_out = sorted(
         {"LD_PRELOAD", "LD_AUDIT", "PYTHONHOME"} & set(circumstances.recorded.environment.variables)

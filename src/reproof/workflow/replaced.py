@@ -8,14 +8,16 @@ from pathlib import Path
 import msgspec
 
 from reproof.base import git
-from reproof.errors import UsageError
+from reproof.errors import EnvironmentBuildError, UsageError
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
 from reproof.model.record import CodeSection, Distribution, Record
 from reproof.store.directory import DirectoryStore
 from reproof.workflow.packages import packages_of
-from reproof.workflow.provision import provide
+from reproof.workflow.provision import Provision, Wanted, provide
 from reproof.workflow.supplies import Supplies
+
+_TOOLS = ("pip", "setuptools", "wheel")  # in an environment without being asked for
 
 
 def with_other_code(record: Record, top: Path, revision: str) -> tuple[Record, str]:
@@ -137,7 +139,8 @@ def with_other_environment(  # noqa: PLR0913  # what making an environment takes
 
     Returns:
         The record to be re-created, and what was replaced, for people. Python stays too, unless the other
-        environment asks for one.
+        environment asks for one; so do pip, setuptools and wheel of the recorded environment, which no file
+        names and which models of MLflow name, unless the other environment has others or cannot have them.
 
     Raises:
         UsageError: `path` names no packages, or the run was made in a container image.
@@ -152,7 +155,7 @@ def with_other_environment(  # noqa: PLR0913  # what making an environment takes
     source = msgspec.structs.replace(wanted.source, wheels_only=not trusted)
     wanted = msgspec.structs.replace(wanted, source=source, python=wanted.python or recorded)
     emit(Event(kind="start", subject="environment", message=f"making the environment of `{path}`"))
-    made = provide(wanted, source.folder, store, offline=offline, emit=emit).section
+    made = _with_tools_of(record, wanted, store, emit, offline=offline).section
     emit(Event(kind="finish", subject="environment"))
     other = msgspec.structs.replace(
         section,
@@ -167,6 +170,24 @@ def with_other_environment(  # noqa: PLR0913  # what making an environment takes
     changed = _versions(record, other.distributions)
     words = f"environment {before} -> `{path}`{f' ({changed})' if changed else ' (the same versions)'}"
     return msgspec.structs.replace(record, environment=other), words
+
+
+def _with_tools_of(
+    record: Record, wanted: Wanted, store: DirectoryStore, emit: Emit, *, offline: bool
+) -> Provision:
+    assert wanted.source is not None
+    source = wanted.source
+    tools = tuple(
+        f"{each.name}=={each.version}" for each in record.environment.distributions if each.name in _TOOLS
+    )
+    if tools:
+        more = msgspec.structs.replace(source, tools=tools)
+        try:
+            other = msgspec.structs.replace(wanted, source=more)
+            return provide(other, source.folder, store, offline=offline, emit=emit)
+        except EnvironmentBuildError:
+            pass  # of the packages themselves it says so again
+    return provide(wanted, source.folder, store, offline=offline, emit=emit)
 
 
 def _versions(record: Record, others: tuple[Distribution, ...]) -> str:

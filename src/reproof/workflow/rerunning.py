@@ -150,6 +150,7 @@ def decide(
         rerun=done.reruns[0].record,
         room=room,
         redirected=done.reruns[0].redirected,
+        replaced=replaced,
     )
     again = circumstances.used_again()
     factors = compare_set_ups(found.record, done.reruns[0].record) if done.stability == "consistent" else ()

@@ -60,6 +60,14 @@ def test_everything_of_a_run_and_those_below(folder: Path) -> None:
     assert not found.omissions
 
 
+def test_a_model_whose_upload_failed_has_no_files_to_miss(folder: Path) -> None:
+    for number, status in enumerate((2, 3)):  # ready, and failed
+        place = folder / f"3/models/m-{number}"
+        place.mkdir(parents=True)
+        (place / "meta.yaml").write_text(f"source_run_id: {ID}\nname: model{number}\nstatus: {status}\n")
+    assert [each.subject for each in fetch(folder).omissions] == ["mlflow/models/model0"]
+
+
 def test_what_is_too_much_is_unknown(folder: Path) -> None:
     found = fetch(folder, limit=1)
     assert [(each.subject, each.hides_results) for each in found.omissions] == [

@@ -147,7 +147,8 @@ class _Keeper:
                     data = content if isinstance(content, bytes) else content.read_bytes()
                     self._keep(f"{MODELS}{folder}/{path}", lambda data=data: data)  # type: ignore[misc]
             except (TrackingError, OSError) as error:
-                self._unread(f"{MODELS}{folder}", error)
+                if not model.failed:  # else there was nothing to compare with from the first
+                    self._unread(f"{MODELS}{folder}", error)
 
     def _keep(self, name: str, read: Callable[[], bytes | None]) -> None:
         if ".." in PurePosixPath(name).parts or "\0" in name or "//" in name:
