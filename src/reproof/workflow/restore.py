@@ -83,9 +83,10 @@ def restore_materials(record: Record, sources: Sources, naming: Naming, emit: Em
     """
     emit(Event(kind="start", subject="materials", message="restoring materials", total=len(record.materials)))
     corrupted = _restore_tracked(record, sources, naming, emit)
+    room = _Room(naming)
     for artifact in record.code.untracked:
-        _put(artifact, naming.find_file(artifact.name), sources, naming)
-    restored = _restore_external(record, sources, naming)
+        _put(artifact, sources.store, room)
+    restored = _restore_external(record, sources, room)
     _check(record, naming, frozenset(each.name for each in restored.lent))
     files, size = restored.copied
     if size >= WORTH:
@@ -182,13 +183,13 @@ def _holds(entry: DvcEntry, wanted: Iterable[str]) -> bool:
     return any(name == entry.path or name.startswith(entry.path + "/") for name in wanted)
 
 
-def _restore_external(record: Record, sources: Sources, naming: Naming) -> Restored:
+def _restore_external(record: Record, sources: Sources, room: _Room) -> Restored:
     """Lend or copy what was found in its original place, if it still has the recorded content."""
     in_place: list[Path] = []
     used_again: list[str] = []
     lent: list[Lent] = []
     copied: list[int] = []
-    loans = Loans()
+    naming, loans = room.naming, Loans()
     if sources.lend:
         loans = choose_loans(record, sources.top, Path(naming.top), lambda each: _is_kept(each, sources))
     original = Naming(top=str(sources.top), home=str(sources.home))
@@ -197,7 +198,7 @@ def _restore_external(record: Record, sources: Sources, naming: Naming) -> Resto
             continue
         outside = artifact.name.startswith("/")  # the room has no place for it: it is read where it is
         if not outside and _is_kept(artifact, sources):
-            _put(artifact, naming.find_file(artifact.name), sources, naming)
+            _put(artifact, sources.store, room)
             continue
         place = original.find_file(artifact.name)
         _require_unchanged(artifact, place)
@@ -205,7 +206,7 @@ def _restore_external(record: Record, sources: Sources, naming: Naming) -> Resto
         if outside:
             in_place.append(place)
         else:
-            target = _link(artifact, naming.find_file(artifact.name), naming)
+            target = room.place(artifact)
             loan = None
             if loans.holds(artifact.name):
                 folder = loans.folder_of(artifact.name)
@@ -253,13 +254,13 @@ def _require_inside(target: Path, naming: Naming) -> None:
         )
 
 
-def _put(artifact: Artifact, target: Path, sources: Sources, naming: Naming) -> None:
-    target = _link(artifact, target, naming)
+def _put(artifact: Artifact, store: DirectoryStore, room: _Room) -> None:
+    target = room.place(artifact)
     if artifact.kind == "symlink":
         return
     assert artifact.digest is not None
     try:
-        sources.store.get(artifact.digest, target, artifact.mode)
+        store.get(artifact.digest, target, artifact.mode)
     except StoreError as error:
         raise MaterialError(
             f"cannot restore `{artifact.name}`: {error.message}",
@@ -268,20 +269,39 @@ def _put(artifact: Artifact, target: Path, sources: Sources, naming: Naming) -> 
         ) from error
 
 
-def _link(artifact: Artifact, target: Path, naming: Naming) -> Path:
-    """Make the symlink that an artifact is or was read through; returns where its content belongs."""
-    _require_inside(target, naming)
-    target.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if artifact.target is None:
-        return target
-    target.symlink_to(artifact.target)
-    if artifact.kind == "symlink":
-        return target
-    content = Path(os.path.normpath(target.parent / artifact.target))
-    _require_inside(content, naming)
-    content.unlink(missing_ok=True)
-    return content
+class _Room:
+    """Where materials belong. No link leads out of it, which is looked at once for each folder."""
+
+    def __init__(self, naming: Naming) -> None:
+        self.naming = naming
+        self._sound: set[Path] = set()  # folders that are there, within the room
+
+    def place(self, artifact: Artifact) -> Path:
+        """Make room for an artifact, and the symlink that it is or was read through.
+
+        Returns:
+            Where its content belongs: nothing is there.
+        """
+        target = self.naming.find_file(artifact.name)
+        self._clear(target)
+        if artifact.target is None:
+            return target
+        target.symlink_to(artifact.target)
+        self._sound.clear()  # a folder that was looked at may be another one now
+        if artifact.kind == "symlink":
+            return target
+        content = Path(os.path.normpath(target.parent / artifact.target))
+        _require_inside(content, self.naming)
+        content.unlink(missing_ok=True)
+        return content
+
+    def _clear(self, target: Path) -> None:
+        folder = target.parent
+        if folder not in self._sound:
+            _require_inside(target, self.naming)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._sound.add(folder)
+        target.unlink(missing_ok=True)
 
 
 def _has_place(artifact: Artifact) -> bool:
