@@ -22,6 +22,7 @@ from reproof.model.audit import AuditFinding, AuditReport, Unchecked
 from reproof.model.codec import decode_verdict
 from reproof.model.event import Emit, Event, silent
 from reproof.model.record import Record
+from reproof.report.numbers import count_text
 from reproof.store.directory import DirectoryStore
 from reproof.store.records import RecordStore
 from reproof.workflow.audit_tracking import check_tracking
@@ -74,7 +75,13 @@ def audit(
     if chosen.tracking:
         found, unchecked = check_tracking(examined.entries, records, top, emit)
         findings += found
-    emit(Event(kind="finish", subject="audit", message=f"audited {len(content.entries)} entries"))
+    emit(
+        Event(
+            kind="finish",
+            subject="audit",
+            message=f"audited {count_text(len(content.entries), 'entry', 'entries')}",
+        )
+    )
     report = msgspec.structs.replace(
         report,
         origin=examined.checkpoint.origin if examined.checkpoint else "",

@@ -10,6 +10,7 @@ from reproof.execute.limits import describe
 from reproof.model.record import Record
 from reproof.model.verdict import Condition
 from reproof.report.chance import covered
+from reproof.report.numbers import count_text
 from reproof.workflow.confinement import limits_for
 from reproof.workflow.lending import WORTH, amount
 from reproof.workflow.objects_read import pinned_objects
@@ -148,7 +149,9 @@ def _environment(circumstances: Circumstances) -> Iterator[Condition]:
     if lock is not None and lock.resolved:
         other = any(each.startswith("environment ") for each in circumstances.replaced)
         origin = f"{origin}, as resolved {'now' if other else 'for the recorded run'}"
-    yield Condition("environment", f"re-created, {len(section.distributions)} packages by hash", origin)
+    yield Condition(
+        "environment", f"re-created, {count_text(len(section.distributions), 'package')} by hash", origin
+    )
     left_out = sorted(
         {"LD_PRELOAD", "LD_AUDIT", "PYTHONHOME"} & set(circumstances.recorded.environment.variables)
     )

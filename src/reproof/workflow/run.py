@@ -16,6 +16,7 @@ from reproof.errors import StoreError
 from reproof.model.event import Emit, silent
 from reproof.model.record import Record
 from reproof.report.chance import summary as say_randomness
+from reproof.report.numbers import count_text
 from reproof.store.digest_cache import cached_where_it_pays
 from reproof.store.records import RecordStore
 from reproof.workflow.begin import RunOptions, begin, now, scratch_folder
@@ -68,7 +69,12 @@ class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> list[str]:
         """What a user wants to know at the end, a line each."""
         record = self.record
-        counted = f"{len(record.metrics)} metric values, {len(record.products)} products, {len(record.materials)} materials"
+        counts = (
+            (len(record.metrics), "metric value"),
+            (len(record.products), "product"),
+            (len(record.materials), "material"),
+        )
+        counted = ", ".join(count_text(*each) for each in counts)
         lines = [
             f"recorded {self.id[:12]}: exit status {self.exit_status}, {record.byproducts.seconds:.1f} s; {counted}"
         ]

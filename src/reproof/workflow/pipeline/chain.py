@@ -20,6 +20,7 @@ from reproof.model.policy import Policy
 from reproof.model.record import Record
 from reproof.model.stages import StageLink, StageState
 from reproof.model.verdict import Stability
+from reproof.report.numbers import count_text
 from reproof.store.directory import DirectoryStore
 from reproof.store.dvc_put import measure_as
 from reproof.store.records import Found
@@ -222,7 +223,7 @@ def stage_difference(tried: Tried, policy: Policy) -> Difference:
     differences = tried.judgement.differences
     outcome = Outcome.worst(each.outcome for each in differences)
     summary = {
-        "same": f"{len(differences)} results came out the same",
+        "same": f"{count_text(len(differences), 'result')} came out the same",
         "differs": f"differs by itself{_stability(tried)}",
         "inherited": "inherited from "
         + ", ".join(f"`{each}`" for each in tried.sources)
