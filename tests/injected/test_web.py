@@ -10,10 +10,11 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from reproof.model.observation import Fetched
+from reproof.model.observation import Fetched, Stored
 
 BODY = b"a,b\n" + b"1,2\n" * 5_000
 
@@ -25,7 +26,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.partition("?")[0].strip("/")
-        if name == "moved":
+        if "/storage/v1/" in self.path or name.startswith("account/"):
+            self._send_object()
+        elif name == "moved":
             self.send_response(302)
             self.send_header("Location", "/plain?signature=s3cr3t-of-today")
             self.send_header("Content-Length", "0")
@@ -57,6 +60,21 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
             self._send(b"" if name == "empty" else BODY)
+
+    def _send_object(self) -> None:
+        """Of Azure, or of Google: there generation 7 is the newest, and 5 is kept."""
+        values = parse_qs(urlsplit(self.path).query)
+        generation = values.get("generation", ["7"])[0]
+        if generation not in {"5", "7"}:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("ETag", f'"e{generation}"')
+        if "/storage/v1/" not in self.path:
+            self.send_header("x-ms-blob-type", "BlockBlob")
+        elif "alt" in values:
+            self.send_header("X-Goog-Generation", generation)
+        self._send(b"object")
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -189,3 +207,70 @@ def test_requests_and_what_mlflow_asks_for(place: Any, address: str, tmp_path: P
     code = "from mlflow.{0}.ask import ask\nask(base + '/{1}')\n"
     (found,) = read(ask + code.format("utils", "plain") + code.format("data", "chunked"))
     assert found.url.endswith("/chunked")
+
+
+GOOGLE = "/download/storage/v1/b/bikes/o/data%2Fa%20b.csv?alt=media"
+AIOHTTP = """
+import asyncio, aiohttp
+async def read():
+    async with aiohttp.ClientSession() as session:
+        for ask in ({}, {"params": {"generation": "7"}}):
+            async with session.get(base + path, **ask) as response:
+                print((await response.read()).decode(), response.headers["ETag"])
+asyncio.run(read())
+"""
+
+
+def objects(place: Any, code: str, **env: str) -> list[tuple[str, ...]]:
+    told = place.run(code, **env)
+    assert told.status == 0, told.stderr
+    assert told.failures() == []
+    return [
+        (each.scheme, each.bucket, each.key, each.version, each.etag, each.sha256)
+        for each in told.lines.of(Stored)
+    ]
+
+
+def test_an_object_of_google_is_told_with_its_generation(some_place: Any, address: str) -> None:
+    asked = (GOOGLE, "/storage/v1/b/bikes/o/data%2Fa%20b.csv", "/storage/v1/b/bikes?projection=noAcl")
+    code = URLLIB + "".join(f"urlopen({address + each!r}).read()\n" for each in asked)
+    assert objects(some_place, code) == [("gs", "bikes", "data/a b.csv", "7", "e7", sha256(b"object"))]
+
+
+def test_what_a_cloud_says_of_an_object_is_no_data(read: Callable[[str], list[Fetched]]) -> None:
+    code = "urlopen(base + '/storage/v1/b/bikes/o/key').read(); urlopen(base + '/storage/v1/b/bikes/o?prefix=k').read()"
+    assert [each.url.rpartition("/")[2] for each in read(URLLIB + code)] == ["o?prefix=k"]
+
+
+def test_an_object_of_azure_is_told_where_its_client_is_in_use(some_place: Any, address: str) -> None:
+    code = f"{URLLIB}import sys; sys.modules['azure.core'] = sys\n"
+    code += f"urlopen({address!r} + '/account/bikes/data/a%20b.csv').read()"
+    assert objects(some_place, code) == [("az", "bikes", "data/a b.csv", "", "e7", sha256(b"object"))]
+
+
+def test_credentials_of_a_machine_are_no_data(read: Callable[[str], list[Fetched]]) -> None:
+    code = """
+import http.client, socket
+host, port = base.partition("://")[2].split(":")
+for name in ("169.254.169.254", "example.org"):
+    connection = http.client.HTTPConnection(name)
+    connection.sock = socket.create_connection((host, int(port)))
+    connection.request("GET", "/latest/meta-data/iam")
+    connection.getresponse().read()
+"""
+    assert [each.url for each in read(code)] == ["http://example.org/latest/meta-data/iam"]
+
+
+@pytest.mark.needs("aiohttp")
+@pytest.mark.parametrize(("pinned", "first"), [("", "7"), ("5", "5"), ("6", "7")])
+def test_a_recorded_generation_is_read_again_while_it_is_there(
+    place: Any, address: str, tmp_path: Path, pinned: str, first: str
+) -> None:
+    import aiohttp
+
+    theirs = str(Path(aiohttp.__path__[0]).parent)
+    (tmp_path / "objects").write_text(f"gs/bikes/data/a%20b.csv {pinned}\n" if pinned else "")
+    code = f"import sys; sys.path += [{theirs!r}]\nbase, path = {address!r}, {GOOGLE!r}\n{AIOHTTP}"
+    found = objects(place, code, REPROOF_OBJECTS=str(tmp_path / "objects"))
+    assert [each[3] for each in found] == [first, "7"]
+    assert {each[5] for each in found} == {sha256(b"object")}

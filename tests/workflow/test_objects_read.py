@@ -77,9 +77,10 @@ def test_what_two_sides_say_of_each_other(recorded: Artifact, again: Artifact, e
 
 
 def test_only_versions_are_pinned(tmp_path: Path) -> None:
-    materials = (of(version="a b"), Artifact(name="s3://b/é ü", origin="external", etag="e"))
+    other = Artifact(name="gs://b/é/ü", origin="external", version="7")
+    materials = (of(version="a b"), Artifact(name="s3://b/é ü", origin="external", etag="e"), other)
     variables = pins(msgspec.structs.replace(RECORD, materials=materials), tmp_path)
-    assert Path(variables["REPROOF_OBJECTS"]).read_text() == "b/k a%20b\n"
+    assert Path(variables["REPROOF_OBJECTS"]).read_text() == "s3/b/k a%20b\ngs/b/%C3%A9/%C3%BC 7\n"
     assert pins(RECORD, tmp_path) == {}
 
 
@@ -88,3 +89,9 @@ def test_objects_of_other_stores_have_names_of_their_own(scheme: str) -> None:
     found = material(stored(scheme=scheme, version="7", etag="e", whole=False))
     assert (found.name, found.version, found.is_web) == (f"{scheme}://b/k", "7", True)
     assert differs(found, msgspec.structs.replace(found, version="8", etag="f")) is True
+
+
+def test_a_version_is_one_content_under_whatever_etag() -> None:
+    lines = [stored(scheme="gs", version="7", etag=etag, whole=False) for etag in ("e", "f")]
+    _, omissions = object_materials(Observations(lines))
+    assert omissions == ()

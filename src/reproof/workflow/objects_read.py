@@ -15,8 +15,7 @@ from reproof.model.observation import Stored
 from reproof.model.record import Omission, Record
 from reproof.workflow.materials import CHANGED
 
-_SCHEME = "s3://"
-_SCHEMES = (_SCHEME, "gs://", "az://")
+_SCHEMES = ("s3://", "gs://", "az://")
 
 
 def object_materials(observations: Observations) -> tuple[tuple[Artifact, ...], tuple[Omission, ...]]:
@@ -30,7 +29,7 @@ def object_materials(observations: Observations) -> tuple[tuple[Artifact, ...], 
         found.setdefault(conceal_in(f"{line.scheme}://{line.bucket}/{line.key}"), []).append(line)
     omissions = []
     for name, lines in found.items():
-        seen = list(dict.fromkeys((line.version, line.etag) for line in lines if line.version or line.etag))
+        seen = list(dict.fromkeys(_identity(line) for line in lines if line.version or line.etag))
         if len(seen) > 1:
             before, after = (_shown(*each) for each in (seen[0], seen[-1]))
             omissions.append(Omission(subject=name, reason=f"{CHANGED}: {before} first, {after} later"))
@@ -67,11 +66,14 @@ def differs(recorded: Artifact, again: Artifact) -> bool | None:
 
 def pins(record: Record, folder: Path) -> dict[str, str]:
     """Variables by which a re-run reads the recorded versions of objects; their list is written into `folder`."""
-    versions = [each for each in record.materials if each.name.startswith(_SCHEME) and each.version]
+    versions = [each for each in record.materials if is_object(each) and each.version]
     if not versions:
         return {}
     place = folder / "objects"
-    lines = [f"{quote(each.name[len(_SCHEME) :])} {quote(each.version or '')}\n" for each in versions]
+    lines = [
+        f"{quote(each.name.replace('://', '/', 1))} {quote(each.version or '', safe='')}\n"
+        for each in versions
+    ]
     place.write_text("".join(lines), encoding="ascii")
     return {"REPROOF_OBJECTS": str(place)}
 
@@ -102,9 +104,14 @@ def _shown(version: str | None, etag: str | None) -> str:
     return f"version `{version}`" if version else f"ETag `{etag}`" if etag else "other bytes"
 
 
+def _identity(line: Stored) -> tuple[str, str]:
+    """A version has one content, whatever ETags a store and its interfaces give it."""
+    return (line.version, "") if line.version else ("", line.etag)
+
+
 def _material(name: str, lines: list[Stored]) -> Artifact:
     first = next((line for line in lines if line.version or line.etag), lines[0])
-    same = [line for line in lines if (line.version, line.etag) == (first.version, first.etag)]
+    same = [line for line in lines if _identity(line) == _identity(first)]
     whole = next((line for line in same if line.whole and line.sha256), None)
     where = next((f"read at {line.where}" for line in same if line.where), "")
     part = "" if whole else "not read to its end, or in parts"

@@ -175,6 +175,12 @@ def _endpoint(store):
     except Exception:
         options = {}
     place = options.get("endpoint_override") or options.get("blob_storage_authority") or ""
+    if "account_name" in options:
+        place = (
+            "%s%s" % (options["account_name"], place)
+            if place[:1] in (".", "")
+            else "%s/%s" % (place, options["account_name"])
+        )
     scheme = options.get("scheme") or options.get("blob_storage_scheme") or "https"
     return "%s://%s" % (scheme, place) if place and "://" not in place else place
 
@@ -197,7 +203,7 @@ def _said(opened):
     return (
         version if version != "null" else None,
         (said.get("etag") or "").strip('"') or None,
-        int(said.get("contentlength") or 0),
+        int(said.get("contentlength") or said.get("size") or 0),
     )
 
 

@@ -1,8 +1,8 @@
 """Objects of S3 that a program reads through botocore (boto3) and aiobotocore (s3fs).
 
 Of each answer to GetObject: bucket, key, version and ETag as the store gave them, and a digest of the bytes where
-they came whole. In a re-run, REPROOF_OBJECTS names a file with the recorded versions (``BUCKET/KEY VERSION`` in
-each line, percent-encoded): whoever asks for such an object without saying which version gets that one.
+they came whole. In a re-run, REPROOF_OBJECTS names a file with the recorded versions (``SCHEME/BUCKET/KEY
+VERSION`` in each line, percent-encoded): whoever asks for such an object without saying which version gets that one.
 """
 
 import atexit
@@ -17,13 +17,13 @@ _READS = frozenset(("GetObject", "HeadObject"))
 
 _asking = {}  # thread: the object whose answer is on its way
 _unread = {}  # id of an object whose content has not come to its end: itself
-_pins = {}  # (bucket, key): version
+pins = {}  # (scheme, bucket, key): version
 _counts = {"noted": 0, "ready": False}
 
 
 def botocore(module):
     """Listen to the calls of ``botocore.client``, which was just imported."""
-    _prepare()
+    prepare()
     original = module.BaseClient._make_api_call
 
     def _make_api_call(self, operation_name, api_params):
@@ -44,7 +44,7 @@ def botocore(module):
 
 def aiobotocore(module):
     """Listen to the calls of ``aiobotocore.client``, which was just imported."""
-    _prepare()
+    prepare()
     original = module.AioBaseClient._make_api_call
 
     async def _make_api_call(self, operation_name, api_params):
@@ -66,7 +66,8 @@ def asked():
 class Stored:
     """An object of a bucket, on its way in."""
 
-    def __init__(self, bucket, key, endpoint=""):
+    def __init__(self, bucket, key, endpoint="", scheme="s3"):
+        self.scheme = scheme
         self.bucket, self.key, self.endpoint = bucket, key, endpoint
         self.where = lines.caller()
         self.response = None
@@ -113,6 +114,7 @@ class Stored:
         sha256, size, whole = self.content or ("", self.response.get("ContentLength") or 0, False)
         lines.write(
             "object",
+            scheme=None if self.scheme == "s3" else self.scheme,
             bucket=self.bucket,
             key=self.key,
             version=version if version != "null" else None,
@@ -126,7 +128,8 @@ class Stored:
         )
 
 
-def _prepare():
+def prepare():
+    """Read which versions a re-run is to get, once."""
     if _counts["ready"]:
         return
     _counts["ready"] = True
@@ -138,8 +141,8 @@ def _prepare():
         with open(place, encoding="ascii") as file:
             for line in file:
                 name, _, version = line.strip().partition(" ")
-                bucket, _, key = name.partition("/")
-                _pins[unquote(bucket), unquote(key)] = unquote(version)
+                scheme, bucket, key = name.split("/", 2)
+                pins[scheme, unquote(bucket), unquote(key)] = unquote(version)
 
 
 def _begin(client, operation, params):
@@ -152,8 +155,8 @@ def _begin(client, operation, params):
         bucket, key = params.get("Bucket"), params.get("Key")
         if not bucket or not key or _reproof_web._is_tracking():
             return None, params
-        if (bucket, key) in _pins and "VersionId" not in params:
-            params = dict(params, VersionId=_pins[bucket, key])
+        if ("s3", bucket, key) in pins and "VersionId" not in params:
+            params = dict(params, VersionId=pins["s3", bucket, key])
         if operation != "GetObject" or not _is_welcome():
             return None, params
         return Stored(bucket, key, _endpoint(client)), params

@@ -48,6 +48,7 @@ _AWAITED = (
     ("IPython.core.tips", "_reproof_notebook", "tips"),
     ("botocore.client", "_reproof_objects", "botocore"),
     ("aiobotocore.client", "_reproof_objects", "aiobotocore"),
+    ("aiohttp.client", "_reproof_clouds", "aiohttp"),
     ("pyarrow.fs", "_reproof_arrow", "filesystems"),
     ("pyarrow.parquet.core", "_reproof_arrow", "parquet"),
     ("pyarrow.dataset", "_reproof_arrow", "dataset"),

@@ -15,6 +15,8 @@ LIMIT = 10_000  # answers that a process may note
 
 _DATA = frozenset((200, 203, 206))
 _MOVED = frozenset((301, 302, 303, 307, 308))
+#: Machines of a cloud learn there who they are, and get tokens that are others each time: never data.
+_CREDENTIALS = frozenset(("169.254.169.254", "169.254.170.2", "169.254.170.23", "metadata.google.internal"))
 _KEY = "_reproof_answer"  # in the __dict__ of connections and answers
 _FRAMES = 300
 
@@ -101,7 +103,7 @@ def _begin(connection, response):
     address = _address(connection, url)
     if response.status in _MOVED:
         _note_move(address, response.getheader("Location"))
-    elif response.status in _DATA and not _is_tracking():
+    elif response.status in _DATA and connection.host not in _CREDENTIALS and not _is_tracking():
         _counts["noted"] += 1
         if _counts["noted"] > LIMIT:
             if _counts["noted"] == LIMIT + 1:
@@ -111,10 +113,23 @@ def _begin(connection, response):
         answer.part = response.getheader("Content-Range") if response.status == 206 else None
         objects = sys.modules.get("_reproof_objects")
         answer.stored = objects.asked() if objects is not None else None
+        if answer.stored is None and _is_cloud(address, response):
+            import _reproof_clouds
+
+            if "/storage/v1/b/" in address and _reproof_clouds.is_description(address):
+                return
+            answer.stored = _reproof_clouds.stored(address, response.getheader)
         if answer.stored is not None:
             answer.stored.is_carried = True
         _unread[id(answer)] = answer
         response.__dict__[_KEY] = answer
+
+
+def _is_cloud(address, response):
+    """Whether an answer may be an object of Google or Azure, asked for by a client of theirs, or about one."""
+    if "/storage/v1/b/" in address:
+        return True
+    return "azure.core" in sys.modules and response.getheader("x-ms-blob-type") is not None
 
 
 def _address(connection, url):
