@@ -204,6 +204,7 @@ class Bundle:
             ) from error
 
     def _check(self) -> None:
+        """Open the archive where seal, manifest and members agree; else name the first thing that does not."""
         size = os.fstat(self._file.fileno()).st_size
         self._file.seek(max(0, size - _COMMENT_BYTES))
         comment = self._file.read()

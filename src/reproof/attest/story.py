@@ -134,6 +134,7 @@ def _seeds(entries: Sequence[Entry]) -> Iterator[AuditFinding]:
 
 
 def _told(plan: str, planned: Entry | None, entry: Entry) -> Iterator[AuditFinding]:
+    """Hold the results of a replication against its plan: each seed told, and none besides."""
     subject = f"replication {plan[:12]}"
     if planned is None:
         yield AuditFinding(

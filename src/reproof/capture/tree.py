@@ -161,6 +161,7 @@ def _take_down(
     entries: dict[str, Entry],
     pending: list[str],
 ) -> None:
+    """Note what one listed folder holds, without reading it; folders in it go to `pending`."""
     leaves_out = exclusions.leaves_out
     for item in listed:
         name = item.name

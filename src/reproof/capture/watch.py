@@ -165,6 +165,7 @@ class Watch:
             self._omit(f"the watch ended early: {error}")
 
     def _take_until_stopped(self) -> None:
+        """Take events until told to end, and then what is queued; the pauses let many be read at once."""
         assert self._inotify is not None
         assert self._stop is not None
         poll = select.poll()

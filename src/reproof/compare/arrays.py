@@ -109,6 +109,7 @@ def _end(source: Source, header: NpyHeader) -> int:
 def _compare_objects(
     sides: tuple[Source, Source], headers: tuple[NpyHeader, NpyHeader], subject: str, context: Context
 ) -> Difference:
+    """Arrays of Python objects: NumPy keeps these as a pickle behind the header."""
     facts: dict[str, Any] = {
         "dtype": [str(header.layout) for header in headers],
         "shape": [list(header.shape) for header in headers],

@@ -83,6 +83,7 @@ def measure(
 def _measure_floats(
     kind: str, expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, into: Distance
 ) -> np.ndarray:
+    """Gather how far pairs of floats lie apart; for each pair, whether that is within the tolerance."""
     import numpy as np
 
     first, second = _values(kind, expected), _values(kind, actual)

@@ -102,6 +102,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _answered(request: _Request) -> _Answer:
+    """Do what was asked, in this process; every failure becomes an answer."""
     from reproof.compare import new_context
 
     module, _, name = request.target.partition(":")

@@ -106,6 +106,7 @@ class _Walk:
         self._unreached()
 
     def _pair(self, path: str, first: Any, second: Any) -> None:
+        """Compare two values; what lists hold waits in `_pending`, so that depth takes no recursion."""
         if isinstance(first, Reference) and isinstance(second, Reference):
             if (first, second) in self._visited:
                 return

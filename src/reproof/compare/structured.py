@@ -93,6 +93,7 @@ def _compare(
     subject: str,
     context: Context,
 ) -> Difference:
+    """Compare documents as trees; what only begins like one, or is broken, is compared as text."""
     limit = context.limits.max_bytes_in_memory
     one, two = (side.read(limit) for side in sides)
     trees: list[list[Any]] = []

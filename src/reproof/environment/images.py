@@ -288,6 +288,7 @@ def libraries(image: Image, executable: str, paths: Iterable[str]) -> tuple[Nati
 
 
 def _survey(engine: Engine, image: Image) -> Survey:
+    """Ask an image, without network, for its Python and what is installed there; nothing is known of one without."""
     script = "command -v python || command -v python3 || true"
     words = ["run", "--rm", "--network", "none", "--entrypoint", "", image.id, "/bin/sh", "-c", script]
     done = engine.ask(*words, timeout=_PATIENCE)

@@ -89,6 +89,7 @@ class Context:
     def _merge(
         self, into: dict[str, Any], update: dict[str, Any], source: str, where: tuple[str, ...]
     ) -> None:
+        """Merge values as DVC does: mapping into mapping, and nothing is set twice."""
         for key, value in update.items():
             if not isinstance(key, str):
                 continue  # no expression can name it

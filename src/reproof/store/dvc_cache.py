@@ -171,6 +171,7 @@ def _file(search: _Search, staging: Path) -> Restored:
 
 
 def _folder(search: _Search, staging: Path) -> Restored:
+    """Restore a folder that DVC tracks: its list, then every member, so that all that is missing is named at once."""
     entry = search.entry
     if search.fetch(entry.md5, f"{staging}/list", entry.path, ending=".dir") is None:
         raise search.failure([entry.path])

@@ -141,6 +141,7 @@ class _Comparison:
         yield from self._models()
 
     def _metrics(self, number: int, state: RunState) -> Iterator[AuditFinding]:
+        """Hold each value that MLflow shows against those that were signed, as often as each was logged."""
         signed = Counter(
             (each.key, each.step, canonical(_parse(each.value)))
             for each in self._record.metrics

@@ -124,6 +124,7 @@ def _machine(recorded: Record, rerun: Record) -> Iterator[Condition]:
 
 
 def _environment(circumstances: Circumstances) -> Iterator[Condition]:
+    """In which environment the verdict holds: used again, an image, or re-created by hash."""
     section = circumstances.rerun.environment
     if section.python is not None:
         recorded = circumstances.recorded.environment.python

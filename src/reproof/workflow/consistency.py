@@ -164,6 +164,7 @@ def contrast_arms(
 
 
 def _contrast(name: str, recorded: float, arms: tuple[Arm, Arm], plan: ReplicationPlan) -> Contrast:
+    """What the pairs of seeds say of one metric; too few of them decide nothing, and are shown all the same."""
     claim: Literal["lower", "higher", "the same"] = (
         "lower" if recorded < 0 else "higher" if recorded > 0 else "the same"
     )

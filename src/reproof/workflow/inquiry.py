@@ -241,6 +241,7 @@ class Inquiry:
             yield [each for each in done.exercises if each.group == group]
 
     def _blame(self, blamed: Sequence[Exercise], control: Side) -> None:
+        """Blame only what alters the result a second time, while one more run as recorded does not."""
         by_name = {each.name: each for each in select("all")}
         subjects = {change.subject for each in blamed for change in each.changes}
         self._answer.subjects = tuple(sorted(subjects))

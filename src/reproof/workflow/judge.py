@@ -279,6 +279,7 @@ def _different_kind(expected: Artifact, actual: Artifact) -> Difference:
 
 
 def _compare_content(before: _Content, after: _Content, rule: Rule, scratch: Path) -> Difference:
+    """Two files by a digest that both have; where none is the same, by content, if that of both is here."""
     expected, actual = before.artifact, after.artifact
     shared = sorted(set(expected.digests) & set(actual.digests))
     if expected.kind == "symlink" or any(expected.digests[name] == actual.digests[name] for name in shared):

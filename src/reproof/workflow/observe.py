@@ -275,6 +275,7 @@ def _result_variables(setup: Setup) -> dict[str, str]:
 
 
 def _gather(setup: Setup, seen: _Seen, execution: Execution, *, interrupted: bool) -> Evidence:
+    """Bring all that was seen into the sections of a record."""
     naming = setup.naming
     logged = gather_logged(seen.lines.lines, setup.scratch / "artifacts", setup.store, naming)
     tracked = gather_reads(seen.lines, logged.ids, setup.scratch / "artifacts", setup.store, naming)

@@ -146,6 +146,7 @@ def clean_room(plan: Plan, *, keep: bool, emit: Emit) -> Iterator[Room]:
 
 
 def _furnish(plan: Plan, folder: Path, temporary: Path, emit: Emit) -> Room:
+    """Fill an empty folder: tree, environment, and the isolation last, which has to show the environment."""
     for name in ("home", "mlflow", "store"):
         (folder / name).mkdir()
     restored = lay_out(plan, folder, emit)

@@ -35,6 +35,7 @@ def sync(emit: Emit = silent, *, directory: Path | None = None) -> tuple[int, in
 
 
 def _push(item: Pending, records: RecordStore, top: Path, emit: Emit) -> bool:
+    """Write one thing that waited; whether it is done. What still cannot be written stays, and is told."""
     if item.finish is None:
         emit(Event(kind="warning", subject="sync", message=f"`{item.path}` cannot be read: {item.problem}"))
         return False

@@ -233,6 +233,7 @@ def of_environment(before: Record, after: Record, *, divisible: bool, pythons: s
 def _whole_environment(
     one: EnvironmentSection, two: EnvironmentSection, packages: Mapping[str, tuple[str | None, str | None]]
 ) -> Iterator[Atom]:
+    """The environments as one thing to swap, called by the one package, Python or image that differs."""
     images = _image(one), _image(two)
     python = other_python(one, two)
     if not packages and not python and images[0] == images[1] and one.kind == two.kind:

@@ -187,6 +187,7 @@ class Bench:
         self._emit(Event(kind="finish", subject="swap", message=f"{what}: {self.question.say(facts)}"))
 
     def _make_at_once(self, missing: Sequence[Asked], keep: Path | None) -> None:
+        """Make several re-runs, each kept as soon as it is there: an interruption loses only what was going on."""
         self._spend(len(missing))
         begun = time.monotonic()
         tasks: dict[str, Task] = {}

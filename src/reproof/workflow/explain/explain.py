@@ -260,6 +260,7 @@ def _metric_question(
 
 
 def _find(one: str, two: str, options: ExplainOptions) -> _Pair:
+    """Both runs with all their content; whatever keeps them from being mixed is an error, before anything runs."""
     a, b = find_record(one), find_record(two)
     if a.id == b.id:
         raise UsageError(

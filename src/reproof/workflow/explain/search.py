@@ -73,6 +73,7 @@ def first_boundary(
 
 
 def _by_boundaries(items: Sequence[T], holds: Holds[T], width: int, order: Order) -> list[T] | None:
+    """What is needed, found from the end: each boundary at which the result turns gives one more. None: never enough."""
     needed: list[T] = []
     rest = list(items)
     while rest:

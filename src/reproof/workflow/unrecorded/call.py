@@ -101,6 +101,7 @@ class _Files(msgspec.Struct, frozen=True):
 
 
 def _of_project(run: Run, point: EntryPoint, files: _Files, *, named: bool) -> Call:
+    """The call of an entry point of MLproject, with the run's parameters; paths of another machine are looked for here."""
     given = {name: run.parameters[name] for name in point.parameters if name in run.parameters}
     values = {name: _unquoted(value) for name, value in given.items()}
     assumed = []
@@ -175,6 +176,7 @@ def _no_entry_point(wanted: str, project: MLProject | None, *, named: bool) -> E
 
 
 def _of_script(run: Run, name: str, top: Path, names: list[str], *, named: bool) -> Call:
+    """The call of a script: its options, as its source declares them, filled with the run's parameters."""
     script, folder = _locate(name, names)
     # A link may lead anywhere: nothing is read through it.
     source = "" if (top / script).is_symlink() else (top / script).read_text("utf-8", "replace")

@@ -151,6 +151,7 @@ class _Keeper:
                     self._unread(f"{MODELS}{folder}", error)
 
     def _keep(self, name: str, read: Callable[[], bytes | None]) -> None:
+        """Put the content of a product into the store; whatever keeps it out is an omission that hides results."""
         if ".." in PurePosixPath(name).parts or "\0" in name or "//" in name:
             reason = "its name leads out of the artifacts"
             self.omissions.append(Omission(subject=name, reason=reason, hides_results=True))
