@@ -405,16 +405,17 @@ def test_uv_lock_is_synchronised(index, project, python, tmp_path):
     index.wheel("beta")
     (project / "pyproject.toml").write_text(
         '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["alpha"]\n'
-        '[dependency-groups]\ndev = ["beta"]\n'
+        '[dependency-groups]\ndev = ["beta"]\n[project.optional-dependencies]\nmore = ["gamma"]\n'
     )
+    index.wheel("gamma")
     subprocess.run([find_uv(), "lock", "-q"], cwd=project, env=uv_environment(), check=True)
     before = sorted(project.rglob("*"))
     lock = make_lock(LockSource(kind="uv.lock", folder=project, file="uv.lock"), python)
     names = {}
-    for groups in (None, ()):
-        made = create(EnvironmentRequest(lock=lock, python=python, folder=project, groups=groups))
-        names[groups] = [item.name for item in made.distributions]
-    assert names == {None: ["alpha", "beta"], (): ["alpha"]}
+    for groups, extras in ((None, ()), ((), ()), ((), ("more",))):
+        request = EnvironmentRequest(lock=lock, python=python, folder=project, groups=groups, extras=extras)
+        names[groups, extras] = [item.name for item in create(request).distributions]
+    assert names == {(None, ()): ["alpha", "beta"], ((), ()): ["alpha"], ((), ("more",)): ["alpha", "gamma"]}
     assert sorted(project.rglob("*")) == before
     (project / "uv.lock").write_text(lock.text + "\n# edited\n")
     with pytest.raises(EnvironmentBuildError, match="is not the lock to be installed"):

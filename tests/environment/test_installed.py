@@ -63,6 +63,7 @@ def test_a_distribution_is_read_from_its_folder(site):
         ("file:///p/project", "${PROJECT}"),
         ("file:///p/project/lib", "${PROJECT}/lib"),
         ("file:///p/projects", "file:///p/projects"),
+        ("file:///p", "file:///p"),
     ],
 )
 def test_sources_within_the_project_have_no_machine_in_them(site, address, source):
@@ -71,6 +72,20 @@ def test_sources_within_the_project_have_no_machine_in_them(site, address, sourc
     site.add("pkg", [], direct_url={"url": address, "dir_info": {"editable": True}})
     (item,) = list_distributions([site.folder], Path("/p/project"))
     assert (item.source, item.editable) == (source, True)
+
+
+def test_sources_beside_the_project_in_its_repository_neither(site, tmp_path):
+    project = tmp_path / "top/packages/app"
+    project.mkdir(parents=True)
+    (tmp_path / "top/.git").mkdir()
+    for name, place in (("near", "top/packages/near"), ("whole", "top"), ("far", "far")):
+        site.add(name, [], direct_url={"url": f"file://{tmp_path}/{place}", "dir_info": {"editable": True}})
+    found = {item.name: item.source for item in list_distributions([site.folder], project)}
+    assert found == {
+        "near": "${PROJECT}/../near",
+        "whole": "${PROJECT}/../..",
+        "far": f"file://{tmp_path}/far",
+    }
 
 
 def test_the_content_digest_does_not_depend_on_the_installer(site):

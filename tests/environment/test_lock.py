@@ -261,6 +261,68 @@ def test_uv_lock_against_pyproject_and_its_cure(index, project, lock):
     assert "beta" in lock(kind="uv.lock", file="uv.lock").text
 
 
+@pytest.fixture
+def member(index, project):
+    """A project within a workspace that has two more; one of them it needs."""
+    for name in ("alpha", "beta", "gamma", "delta"):
+        index.wheel(name)
+    write_project(project)
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('[tool.uv.workspace]\nmembers = ["packages/*"]\n')
+    (project / "packages").mkdir()
+    index.tree(project / "packages/near", "near")
+    for name, needs in (("app", ("alpha", "near")), ("other", ("delta",))):
+        (project / "packages" / name).mkdir()
+        write_project(project / "packages" / name, *needs)
+    path = project / "packages/app/pyproject.toml"
+    more = '[project.optional-dependencies]\nmore = ["gamma"]\n[dependency-groups]\ndev = ["beta"]\n'
+    path.write_text(
+        path.read_text().replace("demo", "app") + more + "[tool.uv.sources]\nnear = {workspace = true}\n"
+    )
+    other = project / "packages/other/pyproject.toml"
+    other.write_text(other.read_text().replace("demo", "other"))
+    uv(project, "lock")
+    return path.parent
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ({}, ["-e ../near", "alpha==1.0", "beta==1.0"]),
+        ({"groups": ()}, ["-e ../near", "alpha==1.0"]),
+        ({"groups": (), "extras": ("more",)}, ["-e ../near", "alpha==1.0", "gamma==1.0"]),
+    ],
+)
+def test_a_member_gets_its_part_of_the_lock_of_the_workspace(member, python, choice, names):
+    source = LockSource(kind="uv.lock", folder=member, file="../../uv.lock", **choice)
+    made = make_lock(source, python)
+    assert (made.format, made.source, made.resolved) == ("requirements", "../../uv.lock", False)
+    lines = [line for line in made.text.splitlines() if not line.startswith("    --hash=")]
+    assert [line.removesuffix(" \\") for line in lines] == names
+    assert made.unhashed[0] == "-e ../near: a folder of the project"  # uv has no hashes of what a folder holds
+
+
+def test_what_a_member_gets_is_installed_from_the_folders_of_the_workspace(member, python, tmp_path):
+    lock = make_lock(LockSource(kind="uv.lock", folder=member, file="../../uv.lock"), python)
+    (tmp_path / "project/.git").mkdir()
+    made = create(EnvironmentRequest(lock=lock, python=python, folder=member), tmp_path / "made")
+    assert [(each.name, each.source) for each in made.distributions] == [
+        ("alpha", None),
+        ("beta", None),
+        ("near", "${PROJECT}/../near"),
+    ]
+
+
+def test_a_member_that_the_lock_of_the_workspace_does_not_fit(member, python):
+    text = (member / "pyproject.toml").read_text()
+    (member / "pyproject.toml").write_text(text.replace('"alpha"', '"gamma"'))
+    with pytest.raises(EnvironmentBuildError, match=r"the lock does not match pyproject.toml") as caught:
+        make_lock(LockSource(kind="uv.lock", folder=member, file="../../uv.lock"), python)
+    assert caught.value.hint == f"run `(cd {member} && uv lock)`"
+    uv(member, "lock")
+    assert "gamma" in make_lock(LockSource(kind="uv.lock", folder=member, file="../../uv.lock"), python).text
+
+
 def test_pylock_names_what_has_no_hash(project, lock):
     (project / "pylock.toml").write_text(
         'lock-version = "1.0"\ncreated-by = "uv"\n[[packages]]\nname = "demo"\ndirectory = { path = ".", editable = true }\n'

@@ -125,20 +125,26 @@ def test_hashes_are_seen_and_locks_passed_over_are_named(tmp_path: Path) -> None
     assert found.others == ("pylock.toml", "requirements.txt")
 
 
-def test_the_lock_of_a_workspace_is_compared_and_said_not_to_be_read(tmp_path: Path) -> None:
+def test_the_lock_of_the_workspace_counts_for_a_member(tmp_path: Path) -> None:
     top = write(
         tmp_path,
         **{
+            ".git/HEAD": "",
             "pyproject.toml": f"{PYPROJECT}[tool.uv.workspace]\nmembers = ['packages/*']\n",
             "uv.lock": "version = 1\n",
         },
     )
     found = find(top / "packages/app", **{"pyproject.toml": PYPROJECT})
-    assert (found.kind, found.others) == ("pyproject", ("../../uv.lock",))
-    assert found.notes == ("`../../uv.lock` of the workspace is compared with what is installed, not read",)
-    assert find(top / "elsewhere", **{"pyproject.toml": PYPROJECT}).others == ()
-    (top / "packages/.git").mkdir()  # another repository ends here
-    assert find(top / "packages/app").others == ()
+    assert (found.kind, found.source, found.others) == ("uv.lock", "../../uv.lock", ())
+    assert [file.path for file in found.files] == ["../../uv.lock", "pyproject.toml"]
+    assert found.notes == ("`../../uv.lock` is the lock: the project is a member of its workspace",)
+    assert (found.python, found.python_source) == (">=3.10", "pyproject.toml")
+    write(top, **{".python-version": "3.11\n"})
+    found = find(top / "packages/app")
+    assert (found.python, found.python_source) == ("3.11", "../../.python-version")
+    assert find(top / "elsewhere", **{"pyproject.toml": PYPROJECT}).kind == "pyproject"
+    (top / "uv.lock").unlink()
+    assert find(top / "packages/app").kind == "pyproject"
 
 
 def test_conda_file_with_python_and_pip_alone(tmp_path: Path) -> None:

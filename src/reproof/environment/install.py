@@ -19,7 +19,15 @@ from reproof.environment.installed import Change, built_from_source, changed_fil
 from reproof.environment.lock import disagreements, indexes, pins
 from reproof.environment.requirements import Line, read_lines
 from reproof.environment.sources import LocalSource, local_sources, without_traces
-from reproof.environment.uv import cache_folder, explain, lacks_a_package, run_uv, uv_environment, yanked
+from reproof.environment.uv import (
+    cache_folder,
+    choices,
+    explain,
+    lacks_a_package,
+    run_uv,
+    uv_environment,
+    yanked,
+)
 from reproof.environment.values import Environment, EnvironmentRequest
 from reproof.errors import EnvironmentBuildError
 from reproof.model.event import Emit, Event
@@ -50,14 +58,6 @@ def install(request: EnvironmentRequest, folder: Path, emit: Emit) -> Environmen
     work = _Installation(request, folder, emit)
     work.run()
     return work.result()
-
-
-def choices(groups: Sequence[str] | None, extras: Sequence[str]) -> list[str]:
-    """The options of ``uv sync`` for dependency groups (None for uv's defaults) and extras."""
-    words = [] if groups is None else ["--no-default-groups"]
-    for option, names in (("--group", groups or ()), ("--extra", extras)):
-        words += [word for name in names for word in (option, name)]
-    return words
 
 
 class _Installation:

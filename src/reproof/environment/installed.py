@@ -20,6 +20,7 @@ from reproof.base.digesting import new_digester
 from reproof.environment.equivalents import Equivalents
 from reproof.environment.recorded import Entry, entries_of, read_record
 from reproof.environment.requirements import normalise, without_userinfo
+from reproof.environment.sources import name_from
 from reproof.model.record import Distribution
 
 _CHUNK = 1 << 18  # bytes; fits into a core's own cache
@@ -267,12 +268,10 @@ def _source(direct: dict[str, Any], project: Path | None) -> str | None:
     versioned = direct.get("vcs_info")
     if isinstance(versioned, dict):
         return f"{versioned.get('vcs', 'git')}+{without_userinfo(address)}@{versioned.get('commit_id', '')}"
-    path = address.removeprefix("file://")
     if project is not None and address.startswith("file://"):
-        if path.rstrip("/") == str(project):
-            return "${PROJECT}"
-        if path.startswith(f"{project}/"):
-            return "${PROJECT}/" + path[len(str(project)) + 1 :]
+        place = name_from(project, address.removeprefix("file://"))
+        if place is not None:
+            return place
     return without_userinfo(address)
 
 

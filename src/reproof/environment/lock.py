@@ -159,7 +159,7 @@ def _with_tools(lock: LockText, source: LockSource, resolver: _Resolver) -> Lock
 def _lock(
     source: LockSource, text: str, lines: Sequence[Line], *, resolved: bool, private: tuple[str, ...] = ()
 ) -> LockText:
-    unhashed = tuple(f"{line.text}: {_why_unhashed(line)}" for line in lines if not line.hashed)
+    unhashed = tuple(f"{line.text}: {line.why_unhashed}" for line in lines if not line.hashed)
     return LockText(
         format="requirements",
         text=text,
@@ -168,12 +168,6 @@ def _lock(
         unhashed=unhashed,
         private_indexes=private,
     )
-
-
-def _why_unhashed(line: Line) -> str:
-    if line.path is not None:
-        return "a folder of the project" if line.path.is_dir() else "a local file"
-    return "from Git, locked by its commit" if line.commit else "no hash is known"
 
 
 def _render(lines: Iterable[Line]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from reproof.base.git import without_secrets
 from reproof.base.programs import Completed, pasteable
 from reproof.environment.documents import parse_toml, read_text
-from reproof.environment.requirements import without_userinfo
-from reproof.environment.uv import run_uv
+from reproof.environment.requirements import normalise, read_lines, without_userinfo
+from reproof.environment.uv import choices, default_index, explain, run_uv
 from reproof.environment.values import Interpreter, LockSource, LockText
 from reproof.errors import EnvironmentBuildError
 
@@ -46,9 +48,52 @@ def uv_lock(source: LockSource, python: Interpreter, *, offline: bool) -> LockTe
             details=[("lock", source.file), ("uv", _reason(done))],
             hint=f"run `{pasteable('uv lock', source.folder)}`",
         )
+    if path.parent.resolve() != source.folder.resolve():
+        return _for_member(source, text, python)
     return LockText(
         format="uv.lock", text=text, source=source.file, unhashed=_unhashed_of_uv_lock(text, source.file)
     )
+
+
+def _for_member(source: LockSource, text: str, python: Interpreter) -> LockText:
+    """What the lock of a workspace has for one of its projects, as requirements: those for all others are left out."""
+    words = [
+        "export",
+        "--frozen",
+        "--offline",
+        "--no-header",
+        "--no-annotate",
+        "--format",
+        "requirements-txt",
+    ]
+    words += ["--project", str(source.folder), "--python", str(python.path)]
+    done = run_uv(*words, *choices(source.groups, source.extras), cwd=source.folder)
+    if not done.ok:
+        raise explain(done, f"read the lock of the workspace for `{source.folder.name}`", source.file)
+    lines = read_lines(done.text.splitlines(), (source.folder / source.file).parent, source.file)
+    lines = [line.at(source.folder) for line in lines if line.requirement]
+    places = _registries(text, source.file, {line.name for line in lines})
+    options = read_lines([f"--extra-index-url {place}" for place in places], source.folder, source.file)
+    return LockText(
+        format="requirements",
+        text="".join(f"{line.render()}\n" for line in (*options, *lines)),
+        source=source.file,
+        unhashed=tuple(f"{line.text}: {line.why_unhashed}" for line in lines if not line.hashed),
+        private_indexes=tuple(line.secret for line in options if line.secret),
+    )
+
+
+def _registries(text: str, name: str, wanted: Collection[str | None]) -> list[str]:
+    """Indexes that packages in `wanted` come from, but for the one that is asked anyway."""
+    packages = parse_toml(text, name).get("package", [])
+    found = (
+        str(each.get("source", {}).get("registry", ""))
+        for each in packages
+        if normalise(str(each.get("name"))) in wanted
+    )
+    return [
+        place for place in dict.fromkeys(found) if "://" in place and place.rstrip("/") != default_index()
+    ]
 
 
 def _reason(done: Completed) -> str:

@@ -75,6 +75,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         """It can mean one thing only: hashes, a commit, or a folder whose content the code's own commit decides."""
         return self.hashed or self.commit or self.path is not None
 
+    @property
+    def why_unhashed(self) -> str:
+        """Why a line without hashes has none."""
+        if self.path is not None:
+            return "a folder of the project" if self.path.is_dir() else "a local file"
+        return "from Git, locked by its commit" if self.commit else "no hash is known"
+
     def at(self, folder: Path) -> Line:
         """The line with its path written relative to `folder`."""
         if self.path is None:

@@ -67,6 +67,21 @@ def local_sources(request: EnvironmentRequest) -> list[LocalSource]:
     ]
 
 
+def name_from(project: Path, path: str) -> str | None:
+    """A folder of the project's repository as a record names it: ``${PROJECT}/lib``, ``${PROJECT}/../lib``.
+
+    Args:
+        project: The project's folder.
+        path: An absolute path; None is returned for one outside of the repository.
+    """
+    place = os.path.relpath(path, project)
+    if place.split("/")[0] == "..":
+        around = next((each for each in project.parents if (each / ".git").exists()), None)
+        if (project / ".git").exists() or around is None or not Path(path).is_relative_to(around):
+            return None
+    return "${PROJECT}" if place == "." else f"${{PROJECT}}/{place}"
+
+
 def tree_digest(folder: Path, only: Iterable[str] | None = None) -> str:
     """BLAKE3 over the names and contents of a source tree, what tools leave behind not counted.
 

@@ -98,6 +98,14 @@ def run_uv(
     return call([find_uv(), *arguments], cwd=cwd, env=uv_environment() if env is None else env, stdin=stdin)
 
 
+def choices(groups: Sequence[str] | None, extras: Sequence[str]) -> list[str]:
+    """The options of ``uv sync`` and ``uv export`` for dependency groups (None for uv's defaults) and extras."""
+    words = [] if groups is None else ["--no-default-groups"]
+    for option, names in (("--group", groups or ()), ("--extra", extras)):
+        words += [word for name in names for word in (option, name)]
+    return words
+
+
 def explain(done: Completed, what: str, source: str) -> EnvironmentBuildError:
     """The error that a failed uv command deserves.
 

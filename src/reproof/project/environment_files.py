@@ -7,7 +7,6 @@ be compared with what was used.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from reproof.base.version_ranges import single
 from reproof.errors import ProjectError
 from reproof.model.digest import Digest
 from reproof.project.mlproject import MLProject
+from reproof.project.uv_workspace import find_root
 from reproof.project.yaml_document import Document, closest, describe, read_yaml
 
 Kind = Literal[
@@ -261,6 +261,12 @@ class _Reader:
             )
         document = self.toml("pyproject.toml")
         if "project" in document:
+            shared = self.of_workspace("uv.lock")
+            if shared is not None:
+                self.read(shared, "the workspace of the project")
+                note = f"`{shared}` is the lock: the project is a member of its workspace"
+                found = EnvironmentSource(kind="uv.lock", source=shared, lock_kind="uv.lock", notes=(note,))
+                return self.finish(found)
             found = EnvironmentSource(kind="pyproject", source="pyproject.toml", lock_kind="pyproject")
             return self.finish(found)
         unlocked = "dependencies" in _table(_table(document, "tool"), "poetry")
@@ -315,32 +321,35 @@ class _Reader:
         """Add the Python version where nothing said one, the files, and the locks that are passed over."""
         python, source = (found.python, found.source) if found.python else self.python_version()
         unread = [name for name in _FOREIGN_LOCKS if self.has(name)]
-        shared = _lock_of_workspace(self.folder) if found.kind == "pyproject" else ()
         passed = [name for name, _ in _TOOLS if self.has(name) and name not in self.files]
         return msgspec.structs.replace(
             found,
             python=python,
             python_source=source,
             files=tuple(self.files[name] for name in sorted(self.files)),
-            others=(*(name for name in _LOCKS if self.has(name) and name not in self.files), *shared),
+            others=tuple(name for name in _LOCKS if self.has(name) and name not in self.files),
             notes=(
                 *found.notes,
                 *(f"`{name}` is not read: its format is not supported" for name in unread),
                 *(f"`{name}` is passed over: `{found.source}` counts" for name in passed),
-                *(
-                    f"`{name}` of the workspace is compared with what is installed, not read"
-                    for name in shared
-                ),
             ),
         )
 
+    def of_workspace(self, name: str) -> str | None:
+        """A file in the folder of uv's workspace that the project is a member of, relative to the project's own."""
+        root = find_root(self.folder)
+        if root is None or not (root / name).is_file():
+            return None
+        return os.path.relpath(root / name, self.folder.resolve())
+
     def python_version(self) -> tuple[str | None, str | None]:
         """The version that ``.python-version`` or pyproject.toml asks for, and the file."""
-        if self.has(".python-version"):
-            text = self.read(".python-version", "the project").decode("utf-8", "replace")
+        name = ".python-version" if self.has(".python-version") else self.of_workspace(".python-version")
+        if name is not None:
+            text = self.read(name, "the project").decode("utf-8", "replace")
             for line in text.splitlines():
                 if version := line.partition("#")[0].strip():
-                    return version, ".python-version"
+                    return version, name
         document = self.toml("pyproject.toml")
         project = document.get("project")
         wanted = project.get("requires-python") if isinstance(project, dict) else None
@@ -368,26 +377,6 @@ class _Reader:
             if isinstance(version, str):
                 return version, "Pipfile.lock"
         return None, None
-
-
-def _lock_of_workspace(folder: Path) -> tuple[str, ...]:
-    """The lock of uv's workspace that the project in `folder` is a member of, relative to it; empty for none.
-
-    https://docs.astral.sh/uv/concepts/projects/workspaces/
-    """
-    place = folder.resolve()
-    for above in place.parents if not (place / ".git").exists() else ():
-        try:
-            document = tomllib.loads((above / "pyproject.toml").read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
-            document = {}
-        table = _table(_table(_table(document, "tool"), "uv"), "workspace")
-        name = place.relative_to(above).as_posix()
-        if any(fnmatch.fnmatch(name, str(pattern)) for pattern in table.get("members", ())):
-            return (os.path.relpath(above / "uv.lock", place),) if (above / "uv.lock").is_file() else ()
-        if (above / ".git").exists():
-            break
-    return ()
 
 
 def _table(of: object, key: str) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from reproof.base.naming import Naming
 from reproof.compare.records import compare_set_ups
 from reproof.environment import exports
 from reproof.environment.images import known_name
-from reproof.environment.install import choices
-from reproof.environment.requirements import read_lines
+from reproof.environment.uv import choices
 from reproof.environment.values import LockText
 from reproof.errors import EnvironmentBuildError, UsageError
 from reproof.model.artifact import Artifact
@@ -121,13 +120,6 @@ def _lock_of_image(lock: Lock, text: str) -> LockText:
     form = lock.format
     if form == "pylock.toml":
         form, text = "requirements", exports.requirements(lock, text, None)
-    lines = read_lines(text.splitlines(), Path("/"), lock.source) if form == "requirements" else ()
-    outside = [line.text for line in lines if line.path]
-    if outside:
-        raise EnvironmentBuildError(
-            f"cannot write a Dockerfile: `{outside[0]}` is a folder of the project",
-            hint="add a Dockerfile of your own, and pass `--env-manager docker` to `run`",
-        )
     return LockText(format=form, text=text, source=lock.source)  # type: ignore[arg-type]  # the record's schema is wider
 
 

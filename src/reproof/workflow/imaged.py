@@ -22,9 +22,10 @@ from reproof.base.locations import cache_directory
 from reproof.base.naming import Naming
 from reproof.environment import images
 from reproof.environment.images import Survey
-from reproof.environment.install import choices
 from reproof.environment.lock import make_lock
 from reproof.environment.python import find_python
+from reproof.environment.requirements import read_lines
+from reproof.environment.uv import choices
 from reproof.environment.values import Environment, Interpreter, LockSource, LockText
 from reproof.errors import EnvironmentBuildError, ProjectError
 from reproof.execute.docker import Container, DockerRunner
@@ -132,9 +133,15 @@ def dockerfile(base: str, lock: LockText, options: Sequence[str]) -> str:
         options: Groups and extras of a uv.lock, as ``uv sync`` takes them.
 
     Raises:
-        EnvironmentBuildError: An image cannot be made from this kind of lock.
+        EnvironmentBuildError: An image cannot be made from this kind of lock, or it names folders.
     """
     if lock.format == "requirements":
+        lines = read_lines(lock.text.splitlines(), Path("/"), lock.source)
+        if outside := [line.text for line in lines if line.path]:
+            raise EnvironmentBuildError(
+                f"cannot write a Dockerfile: `{outside[0]}` is a folder of the project",
+                hint="add a Dockerfile of your own, and pass `--env-manager docker` to `run`",
+            )
         return images.generated_dockerfile(base, lock.text)
     if lock.format == "uv.lock":
         return images.synchronised_dockerfile(base, lock.text, options)

@@ -135,7 +135,7 @@ def _editable_paths(record: Record, place: Replay) -> list[str]:
     found = []
     for item in record.environment.distributions:
         if item.editable and item.source is not None and item.source.startswith("${PROJECT}"):
-            base = place.project / item.source.removeprefix("${PROJECT}").lstrip("/")
+            base = Path(os.path.normpath(place.project / item.source.removeprefix("${PROJECT}").lstrip("/")))
             found += [str(path) for path in (base / "src", base) if path.is_dir()]
     return found
 
