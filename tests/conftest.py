@@ -34,6 +34,9 @@ _PACKAGES = {
     "catboost",
 }
 
+#: Folders of tests that drive whole projects.
+_DEAREST = ("tests/system/", "tests/frameworks/", "tests/zoo/")
+
 
 def _has(name: str) -> bool:
     if name == "bwrap":
@@ -67,6 +70,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False  # else the dearest tests, alone in their groups, come last
     return ByGroups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that at the end no worker is alone with it: groups, then whole projects."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        path = item.nodeid.partition("::")[0]
+        return _group_of(path) is None, not path.startswith(_DEAREST)
+
+    items.sort(key=place)
 
 
 @cache

@@ -125,6 +125,13 @@ def _store_templates() -> Path:
     return place / "mlflow"
 
 
+def ready_store(path: Path) -> str:
+    """Lay out an empty store of MLflow at `path`, in a moment, as MLflow does in seconds; its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPROOF_CACHE_DIR", str(_store_templates().parent))
+        return prepare(Path(sys.executable), metadata.version("mlflow"), path)
+
+
 def known_stores(folder: Path) -> None:
     """Give a cache of reproof the empty store of MLflow that it would make at its first re-run, in seconds."""
     (folder / "mlflow").mkdir(parents=True, exist_ok=True)

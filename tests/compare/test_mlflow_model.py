@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from model_samples import mlmodel, skops_bytes
 
+from projects import ready_store
 from reproof.compare import compare
 from reproof.model.difference import Difference, Outcome
 
@@ -129,17 +130,18 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-target, seed = sys.argv[1], int(sys.argv[2])
-points = np.random.RandomState(0).rand(60, 3)
-forest = RandomForestRegressor(3, max_depth=3, random_state=seed)
-model = Pipeline([("scaler", StandardScaler()), ("regressor", forest)]).fit(points, points.sum(1))
-signature = mlflow.models.infer_signature(points, model.predict(points))
-with mlflow.start_run():
-    for form in ("skops", "cloudpickle", "pickle"):
-        options = {"skops_trusted_types": ["sklearn.tree._tree.Tree"]} if form == "skops" else {}
-        info = mlflow.sklearn.log_model(model, name=form, serialization_format=form, signature=signature,
-                                        pip_requirements=["scikit-learn"], **options)
-        mlflow.artifacts.download_artifacts(info.model_uri, dst_path=f"{target}/{form}")
+for wanted in sys.argv[1:]:
+    target, _, seed = wanted.rpartition(":")
+    points = np.random.RandomState(0).rand(60, 3)
+    forest = RandomForestRegressor(3, max_depth=3, random_state=int(seed))
+    model = Pipeline([("scaler", StandardScaler()), ("regressor", forest)]).fit(points, points.sum(1))
+    signature = mlflow.models.infer_signature(points, model.predict(points))
+    with mlflow.start_run():
+        for form in ("skops", "cloudpickle", "pickle"):
+            options = {"skops_trusted_types": ["sklearn.tree._tree.Tree"]} if form == "skops" else {}
+            info = mlflow.sklearn.log_model(model, name=form, serialization_format=form, signature=signature,
+                                            pip_requirements=["scikit-learn"], **options)
+            mlflow.artifacts.download_artifacts(info.model_uri, dst_path=f"{target}/{form}")
 """
 
 
@@ -150,14 +152,14 @@ def test_models_that_mlflow_logs_twice(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "HOME": str(tmp_path),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "MLFLOW_TRACKING_URI": ready_store(tmp_path / "mlflow.db"),
     }
-    folders = []
-    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        folders.append(tmp_path / name)
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder in folders:
         for form in ("skops", "cloudpickle", "pickle"):
-            (folders[-1] / form).mkdir(parents=True)
-        command = [sys.executable, str(tmp_path / "log.py"), str(folders[-1]), str(seed)]
+            (folder / form).mkdir(parents=True)
+    for wanted in (("one:1",), ("two:1", "three:2")):  # importing MLflow takes most of the time
+        command = [sys.executable, str(tmp_path / "log.py"), *wanted]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from projects import Project
+from projects import LIGHT, Project, ready_store
 
 pytestmark = pytest.mark.needs("mlflow")
 
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.needs("mlflow")
 FLOWS = {
     "src/flows/__init__.py": "",
     "src/flows/fitting.py": "def fit(rows, rate):\n    return sum(rows) * rate\n",
-    "scripts/train.py": """
+    "scripts/train.py": LIGHT
+    + """
 import click, mlflow
 from flows.fitting import fit
 
@@ -37,10 +38,11 @@ def main(rate, data):
 main()
 """,
     "requirements.txt": "mlflow-skinny\nclick\n",
-    ".gitignore": "data/\nmlflow.db\nmlruns/\n",
+    ".gitignore": "data/\nmlflow.db\nartifacts/\n",
 }
-SCRIPT = """
-import sys
+SCRIPT = (
+    LIGHT
+    + """\
 import mlflow
 
 with mlflow.start_run():
@@ -48,6 +50,7 @@ with mlflow.start_run():
     mlflow.log_metric("loss", float(sys.argv[1]) / 3)
     mlflow.log_dict({"loss": 1}, "facts.json")
 """
+)
 
 
 def ask(project: Project, query: str) -> str:
@@ -68,9 +71,11 @@ def local(make_project: Callable[..., Project], warm: None) -> Callable[..., Pro
     """Makes projects with a store of MLflow's own beside them, and an active environment."""
 
     def make(files: dict[str, str], python: Path | None = None) -> Project:
-        project = make_project({".gitignore": "mlflow.db\nmlruns/\nmlartifacts/\n", **files})
+        project = make_project({".gitignore": "mlflow.db\nmlruns/\nmlartifacts/\nartifacts/\n", **files})
         project.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{project.folder}/mlflow.db"
-        if python is not None:
+        if python is None:
+            ready_store(project.folder / "mlflow.db")
+        else:
             project.env["PATH"] = f"{python.parent}:{project.env['PATH']}"
         project.env["VIRTUAL_ENV"] = str((python or Path(sys.executable)).parents[1])
         return project
@@ -84,6 +89,8 @@ def test_src_layout_click_and_requirements_without_pins(
     project = local(FLOWS)
     project.write("data/rows.txt", "1\n2\n5\n")
     wanted = run(project, "PYTHONPATH=src python scripts/train.py --learning-rate 0.2")
+    failed = project.reproof("verify", wanted, "--no-log", expect=2)
+    assert failed.hint == "--data data/rows.txt=data/rows.txt"
     (project.folder / "data/rows.txt").unlink()
     kept = tmp_path / "rows.txt"
     kept.write_text("1\n2\n5\n")
