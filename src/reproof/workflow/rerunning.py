@@ -115,7 +115,15 @@ def rerun_all(room: Room, aim: Aim, emit: Emit, first: Rerun | None = None) -> R
 
 
 def rerun_once(room: Room, aim: Aim, number: int, emit: Emit, *, laid_out: bool = False) -> Rerun:
-    """One re-run, compared; `number` counts those of the room, `laid_out` says that it is ready for it."""
+    """One re-run, compared.
+
+    Args:
+        room: Where.
+        aim: What it is compared with, and how.
+        number: Counts the re-runs of the room, from 1.
+        emit: Told of each step.
+        laid_out: The room is ready; else the second and later ones begin by making it as it was.
+    """
     record, evidence = rerun(room, number, emit, laid_out=laid_out)
     emit(Event(kind="start", subject="compare", message="comparing"))
     record = aim.measure(record, evidence)
