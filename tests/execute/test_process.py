@@ -83,6 +83,13 @@ def test_what_cannot_be_started(room, name, status, problem):
     assert done.problem.startswith(f"{problem} `{program}`")
 
 
+def test_a_script_is_not_found_among_programs(room):
+    (room.folder / "train.py").write_text("")
+    done = ProcessRunner().run(room.recipe("train.py"), room.watch())
+    assert done.status == 127
+    assert done.problem == "cannot find `train.py` among programs; the file of that name here is `./train.py`"
+
+
 def test_a_missing_folder(room):
     recipe = msgspec.structs.replace(room.recipe("true"), cwd="/no/such/folder")
     with pytest.raises(ExecutionError, match="the working directory `/no/such/folder` does not exist"):

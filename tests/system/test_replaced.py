@@ -70,6 +70,8 @@ def test_other_data_for_what_git_does_not_track(plain: Project) -> None:
     failed = plain.reproof("verify", "--data", "train.py", expect=2)
     assert "none of the places that `--data` names has an input of the run" in failed.err
     assert "`raw/rows.txt`" in failed.err
+    failed = plain.reproof("verify", "--data", "raw/row.txt=other/rows.txt", expect=2)
+    assert "the run has no input `raw/row.txt` to be replaced" in failed.err
     failed = plain.reproof("verify", "--data", "nowhere", expect=2)
     assert "to take data from" in failed.err
 
@@ -87,6 +89,13 @@ def test_other_packages(plain: Project, warm: None) -> None:
     assert verdict["replaced"][0] == "environment `requirements.txt` -> `newer.txt` (six 1.16.0 -> 1.17.0)"
     made = next(each for each in verdict["conditions"] if each["name"] == "environment")
     assert made["note"] == "from `newer.txt`, as resolved now"
+    plain.write("ranged/python_env.yaml", "python: '>=3.8'\ndependencies: [six==1.16.0]\n")
+    verdict = plain.verify(
+        "--env", "ranged/python_env.yaml", expect=0
+    )  # a range does not ask for another Python
+    assert verdict["replaced"][0].endswith("(the same versions)")
+    python = next(each for each in verdict["conditions"] if each["name"] == "Python")
+    assert python["note"] == "the same build"
     failed = plain.reproof("verify", "--env", "nowhere.txt", expect=2)
     assert "to take an environment from" in failed.err
     assert plain.verify(expect=0)["word"] == "reproduced"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,8 +26,26 @@ class CommandAfterDashes(click.Command):
         if "--" in args:
             cut = args.index("--")
             ctx.meta["reproof.command"] = tuple(args[cut + 1 :])
-            args = args[:cut]
-        return super().parse_args(ctx, args)
+            return super().parse_args(ctx, args[:cut])
+        words = list(args)  # which click takes apart
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            meant = _with_dashes(words)
+            if meant is None:
+                raise
+            message = error.message[:1].lower() + error.message[1:].rstrip(".")
+            raise UsageError(message, hint=f"a command comes after `--`: `{meant}`") from error
+
+
+def _with_dashes(words: list[str]) -> str | None:
+    """The call that was meant, where a program or a script of Python stands among the words and `--` is missing."""
+    for place, word in enumerate(words):
+        script = word.endswith(".py") and Path(word).is_file()
+        if script or (not Path(word).exists() and not word.startswith("-") and which(word) is not None):
+            command = ["python", *words[place:]] if script else words[place:]
+            return shlex.join(["reproof", "run", *words[:place], "--", *command])
+    return None
 
 
 @click.command("run", cls=CommandAfterDashes, options_metavar="[OPTIONS]", short_help="run and record")

@@ -160,7 +160,9 @@ class _Run:
         except OSError as error:
             program = self._recipe.argv[0]
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                return 127, f"cannot find `{program}`"
+                here = "/" not in program and (Path(self._recipe.cwd) / program).is_file()
+                more = f" among programs; the file of that name here is `./{program}`" if here else ""
+                return 127, f"cannot find `{program}`{more}"
             return 126, f"cannot execute `{program}`: {error.strerror}"
         for stream in self._streams():
             stream.started()

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from reproof.base import git
+from reproof.environment.python import allows
 from reproof.errors import EnvironmentBuildError, UsageError
 from reproof.model.artifact import Artifact
 from reproof.model.event import Emit, Event
@@ -55,7 +56,9 @@ def with_other_code(record: Record, top: Path, revision: str) -> tuple[Record, s
     return replaced, f"code {before} -> {commit[:12]} ({revision})"
 
 
-def with_other_data(record: Record, store: DirectoryStore, words: tuple[str, ...]) -> tuple[Record, str]:
+def with_other_data(
+    record: Record, store: DirectoryStore, words: tuple[str, ...], *, new: bool = False
+) -> tuple[Record, str]:
     """The recorded run with other content of inputs; code, parameters, environment and seed stay.
 
     What Git tracks is code, unless it is named.
@@ -64,6 +67,7 @@ def with_other_data(record: Record, store: DirectoryStore, words: tuple[str, ...
         record: The recorded run.
         store: Receives the other content.
         words: As :class:`reproof.workflow.supplies.Supplies` takes them.
+        new: Inputs that the record does not have may be named: those of other code.
 
     Returns:
         The record to be re-created, and what was replaced, for people.
@@ -72,19 +76,31 @@ def with_other_data(record: Record, store: DirectoryStore, words: tuple[str, ...
         UsageError: A place is not there, or stands for none of the inputs.
     """
     supplies = Supplies(words)
+    names = () if new else supplies.named
+    unknown = [name for name in names if not any(_is_in(each.name, name) for each in record.materials)]
+    if unknown:
+        raise _no_input(record, f"the run has no input `{unknown[0]}` to be replaced")
     others = {artifact.name: artifact for artifact in _others(record, store, supplies)}
     before = {artifact.name: artifact for artifact in record.materials}
     if not others:
-        inputs = [each.name for each in record.materials if each.origin != "git" and not each.is_web]
-        raise UsageError(
-            "none of the places that `--data` names has an input of the run",
-            details=[("inputs", ", ".join(f"`{name}`" for name in inputs[:5]) or "none but what Git tracks")],
-            hint="pass `--data NAME=PATH`, NAME being the input as the record has it",
-        )
+        raise _no_input(record, "none of the places that `--data` names has an input of the run")
     gone = [name for name in before if any(name.startswith(f"{known}/") for known in supplies.named)]
     kept = (each for name, each in before.items() if name not in others and name not in gone)
     replaced = msgspec.structs.replace(record, materials=(*kept, *others.values()))
     return replaced, f"data {', '.join(_changes(before, others))}"
+
+
+def _is_in(name: str, folder: str) -> bool:
+    return name == folder or name.startswith(f"{folder}/")
+
+
+def _no_input(record: Record, message: str) -> UsageError:
+    inputs = [each.name for each in record.materials if each.origin != "git" and not each.is_web]
+    return UsageError(
+        message,
+        details=[("inputs", ", ".join(f"`{name}`" for name in inputs[:5]) or "none but what Git tracks")],
+        hint="pass `--data NAME=PATH`, NAME being the input as the record has it",
+    )
 
 
 def _others(record: Record, store: DirectoryStore, supplies: Supplies) -> Iterator[Artifact]:
@@ -153,7 +169,8 @@ def with_other_environment(  # noqa: PLR0913  # what making an environment takes
     assert wanted.source is not None  # packages_of refuses what names none
     recorded = section.python.version if section.python is not None else None
     source = msgspec.structs.replace(wanted.source, wheels_only=not trusted)
-    wanted = msgspec.structs.replace(wanted, source=source, python=wanted.python or recorded)
+    stays = recorded is not None and (wanted.python is None or allows(wanted.python, recorded))
+    wanted = msgspec.structs.replace(wanted, source=source, python=recorded if stays else wanted.python)
     emit(Event(kind="start", subject="environment", message=f"making the environment of `{path}`"))
     made = _with_tools_of(record, wanted, store, emit, offline=offline).section
     emit(Event(kind="finish", subject="environment"))

@@ -113,7 +113,7 @@ def _replaced(
         record, said = with_other_code(record, place.top, options.code)
         words.append(said)
     if options.data:
-        record, said = with_other_data(record, place.store, options.data)
+        record, said = with_other_data(record, place.store, options.data, new=options.code is not None)
         words.append(said)
     if options.env is not None:
         trusted = _trust(found, options) != "none"

@@ -101,7 +101,11 @@ def verify_all(wanted: SurveyOptions, emit: Emit = silent) -> Survey:
     kept = len(rows)
     rows |= {head.run_id: row for head in whole if (row := _hopeless(head, wanted.options)) is not None}
     options = msgspec.structs.replace(wanted.options, tracking_uri=access.address.access)
-    tasks = {head.run_id: _Task(head, options) for head in whole if head.run_id not in rows}
+    tasks = {
+        head.run_id: _Task(head, _as_recorded(options) if head.recorded else options)
+        for head in whole
+        if head.run_id not in rows
+    }
 
     def told(name: str, result: SurveyRow | ReproofError) -> None:
         row = result if isinstance(result, SurveyRow) else _row_of_error(tasks[name].head, result)
@@ -121,6 +125,11 @@ def verify_all(wanted: SurveyOptions, emit: Emit = silent) -> Survey:
         )
         carry_out(batch, wanted.hands, emit)
     return _survey(wanted, access, experiment, [rows[head.run_id] for head in whole], kept, len(heads))
+
+
+def _as_recorded(options: VerifyOptions) -> VerifyOptions:
+    """Without what is supplied for runs that lack it: a record lacks nothing, and there it would replace what is recorded."""
+    return msgspec.structs.replace(options, code=None, data=(), env=None, entry_point=None, command=())
 
 
 def _survey(  # noqa: PLR0913, PLR0917  # what a survey is made of

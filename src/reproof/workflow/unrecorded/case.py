@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -140,12 +142,11 @@ def _no_data(name: str, case: Case) -> MissingError:
     elsewhere = ", ".join(f"`{place}`" for place in (*case.supplies.places, *case.supplies.named.values()))
     facts += [("searched", elsewhere)] if elsewhere else []
     what = "DVC names it, and has it nowhere" if entry is not None else "neither Git nor DVC has it"
-    outside = name.startswith("/")
-    return MissingError(
-        "data",
-        f"the run reads `{name}`, and {what}",
-        details=facts,
-        hint="bring it to that place"
-        if outside
-        else f"pass `--data {name}=PATH`, or `--data FOLDER` with a file that ends so",
-    )
+    if name.startswith("/"):
+        hint = "bring it to that place"
+    elif entry is None and case.code.own and (case.code.source / name).is_file():
+        here = os.path.relpath(case.code.source / name)
+        hint = f"if it is still what the run read, pass `--data {shlex.quote(f'{name}={here}')}`"
+    else:
+        hint = f"pass `--data {name}=PATH`, or `--data FOLDER` with a file that ends so"
+    return MissingError("data", f"the run reads `{name}`, and {what}", details=facts, hint=hint)
