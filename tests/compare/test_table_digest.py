@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import feather
 
+from reproof.compare import table_digest
 from reproof.compare.protocol import ContentError
 from reproof.compare.table_digest import digest_batches, digest_table
 from reproof.model.table import BLOCK, BlockedColumn, TableDigest, changed_blocks, changes_in_words
@@ -60,6 +61,61 @@ def test_every_encoding_of_a_table_has_one_digest(data: pa.Table, tmp_path: Path
     coded = data.set_column(4, "city", data["city"].dictionary_encode())
     large = data.set_column(4, "city", data["city"].cast(pa.large_string()))
     assert digest(coded) == digest(large) == digest(data.replace_schema_metadata({"a": "b"})) == expected
+
+
+def test_texts_that_repeat_are_read_by_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = BLOCK + 5_000
+    words = [f"word {each % 7}" if each % 11 else None for each in range(rows)]
+    data = pa.table(
+        {
+            "text": words,
+            "bytes": pa.array(words, pa.string()).cast(pa.large_binary()),
+            "turns unique": [f"word {each if each > 60_000 else each % 5}" for each in range(rows)],
+            "absent": pa.nulls(rows, pa.string()),
+            "inner": pa.StructArray.from_arrays([pa.array(words)], ["text"]),
+        }
+    )
+    expected = digest(data)
+    monkeypatch.setattr(table_digest, "_WORTH", 0)
+    pq.write_table(data, tmp_path / "a.parquet", row_group_size=40_001, dictionary_pagesize_limit=1_000)
+    file = pq.ParquetFile(tmp_path / "a.parquet")
+    assert {"text", "bytes"} <= set(table_digest._repeating(file.schema_arrow, file.metadata))
+    assert digest_table(tmp_path / "a.parquet") == expected
+    monkeypatch.setattr(table_digest, "_DECODED", 1_000)
+    assert digest_table(tmp_path / "a.parquet") == expected
+    monkeypatch.setattr(table_digest, "_NUMBERS", 0)
+    assert digest_table(tmp_path / "a.parquet") == expected
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "a.b"), ("", "x"), (".a", ""), ("a.b", "a.c"), ()])
+def test_any_names_of_columns(tmp_path: Path, names: tuple[str, ...]) -> None:
+    columns = [pa.array([{"b": 1}, {"b": 2}]), pa.array([3, 4])][: len(names)]
+    data = pa.Table.from_arrays(columns, names=list(names))
+    pq.write_table(data, tmp_path / "a.parquet")
+    assert digest_table(tmp_path / "a.parquet") == digest(data)
+
+
+def test_rows_that_are_promised_and_not_there(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": range(100)}), tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    # the number of rows in the footer, before the list of one row group
+    assert content.count(b"\x16\xc8\x01\x19\x1c") == 1
+    (tmp_path / "a.parquet").write_bytes(content.replace(b"\x16\xc8\x01\x19\x1c", b"\x16\xca\x01\x19\x1c"))
+    with pytest.raises(ContentError, match="101 rows are promised and 100 are there"):
+        digest_table(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("codes", [[0, 2], [0, -1], [None, 2]])
+def test_an_entry_that_a_dictionary_does_not_have_is_refused(codes: list[int | None]) -> None:
+    array = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(["a", "b"]), safe=False)
+    with pytest.raises(ContentError, match="names an entry"):
+        digest(pa.table({"a": array}))
+
+
+def test_what_nulls_hide_is_no_entry() -> None:
+    codes = pa.Array.from_buffers(pa.int8(), 3, [pa.py_buffer(b"\x05"), pa.py_buffer(b"\x00\x7f\x01")])
+    array = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b"]), safe=False)
+    assert digest(pa.table({"a": array})) == digest(pa.table({"a": ["a", None, "b"]}))
 
 
 @settings(max_examples=15, deadline=None)

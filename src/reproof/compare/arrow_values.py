@@ -60,6 +60,16 @@ def mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 @dataclass
+class _Level:
+    """What came so far of one level of nesting; a stream that nothing came of has no hasher."""
+
+    nulls: Any = None
+    lengths: Any = None
+    bits: Any = None
+    count: int = 0
+
+
+@dataclass
 class ColumnDigest:
     """A digest of a column's values, whatever the chunks in which they come.
 
@@ -68,7 +78,7 @@ class ColumnDigest:
     """
 
     type_name: str
-    _streams: dict[tuple[int, ...], list[Any]] = field(default_factory=dict)
+    _levels: dict[tuple[int, ...], _Level] = field(default_factory=dict)
 
     def update(self, array: pa.Array) -> None:
         """Add the next rows."""
@@ -79,28 +89,49 @@ class ColumnDigest:
         import blake3
 
         whole = blake3.blake3(self.type_name.encode())
-        for path in sorted(self._streams):
-            nulls, lengths, bits, count = self._streams[path]
-            whole.update(repr((path, count)).encode())
-            for stream in (nulls, lengths, bits):
-                whole.update(stream.digest())
+        nothing = blake3.blake3().digest()
+        for path in sorted(self._levels):
+            level = self._levels[path]
+            whole.update(repr((path, level.count)).encode())
+            for stream in (level.nulls, level.lengths, level.bits):
+                whole.update(nothing if stream is None else stream.digest())
         return f"blake3:{whole.hexdigest()}"
 
     def _add(self, array: pa.Array, path: tuple[int, ...]) -> None:
-        import blake3
-        import numpy as np
-
-        streams = self._streams.setdefault(path, [blake3.blake3(), blake3.blake3(), blake3.blake3(), 0])
+        level = self._level(path)
         flat = flatten(array, len(path))
         if flat.absent is not None:
-            streams[0].update(np.ascontiguousarray(flat.absent + streams[3], "<i8").view(np.uint8))
+            level.nulls = _hashed(level.nulls, flat.absent + level.count, "<i8")
         if flat.lengths is not None:
-            streams[1].update(np.ascontiguousarray(flat.lengths, "<i8").view(np.uint8))
+            level.lengths = _hashed(level.lengths, flat.lengths, "<i8")
         if flat.bits is not None:
-            streams[2].update(np.ascontiguousarray(flat.bits).reshape(-1).view(np.uint8))
-        streams[3] += len(array)
+            level.bits = _hashed(level.bits, flat.bits)
+        level.count += len(array)
         for number, child in enumerate(flat.children):
-            self._add(child, (*path, number))
+            if is_text(array.type):
+                self._add_bytes(child, (*path, number))
+            else:
+                self._add(child, (*path, number))
+
+    def _add_bytes(self, data: np.ndarray, path: tuple[int, ...]) -> None:
+        level = self._level(path)
+        level.bits = _hashed(level.bits, data)
+        level.count += len(data)
+
+    def _level(self, path: tuple[int, ...]) -> _Level:
+        level = self._levels.get(path)
+        if level is None:
+            level = self._levels[path] = _Level()
+        return level
+
+
+def _hashed(stream: Any, values: np.ndarray, dtype: str | None = None) -> Any:
+    """The hasher of a stream, a new one if it has none yet, after these values."""
+    import blake3
+    import numpy as np
+
+    data: Any = np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8)
+    return blake3.blake3(data) if stream is None else stream.update(data)
 
 
 @dataclass(frozen=True)
@@ -159,9 +190,10 @@ class _Comparing:
         import numpy as np
 
         assert first.lengths is not None
+        one, two = first.children[0], second.children[0]
         if not is_textual:
-            return _any_of_row(self.rows(first.children[0], second.children[0], depth + 1), first.lengths)
-        rows = _any_of_row(np.asarray(first.children[0]) != np.asarray(second.children[0]), first.lengths)
+            return _any_of_row(self.rows(one, two, depth + 1), first.lengths)
+        rows = _any_of_row(np.asarray(one != two), first.lengths)
         self._without_number(int(np.count_nonzero(rows)))
         return rows
 
@@ -207,7 +239,7 @@ def _hashes(array: pa.Array, depth: int) -> np.ndarray:
         found = _hashed_bits(flat.bits)
     elif flat.lengths is not None:
         child = flat.children[0]
-        items = np.asarray(child).astype(np.uint64) if is_text(array.type) else _hashes(child, depth + 1)
+        items = child.astype(np.uint64) if is_text(array.type) else _hashes(child, depth + 1)
         found = mixed(_folded(items, flat.lengths) + flat.lengths.astype(np.uint64))
     else:
         found = np.full(len(array), len(flat.children), np.uint64)

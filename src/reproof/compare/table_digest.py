@@ -10,23 +10,33 @@ quoted or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from reproof.base.digesting import digest_bytes
-from reproof.compare.arrow_layout import plain_type
+from reproof.compare.arrow_layout import check_entries, is_text, longest_text, plain_type
 from reproof.compare.arrow_values import ColumnDigest
 from reproof.compare.protocol import ContentError
 from reproof.model.table import BLOCK, BlockedColumn, TableDigest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _VERSION = "reproof/table/1"
-_BUFFER = 1 << 20  # bytes read at a time of each column
+_BUFFER = 1 << 18  # bytes read at a time of each column
+_THREADS = 8  # each has a block of a column in memory
+_NUMBERS = 3  # bytes: a value that takes fewer is the number of an entry of a dictionary
+_WORTH = 5_000_000  # values of dictionaries for which importing `pyarrow.compute` takes less than it saves
+_DECODED = 64 << 20  # bytes of texts that are taken from a dictionary together
 _PARQUET = (".parquet", ".pq")
 _ARROW = (".arrow", ".feather", ".ipc")
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -46,6 +56,8 @@ def digest_table(path: Path) -> TableDigest:
     with path.open("rb"):  # its absence is no damage
         pass
     try:
+        if path.suffix.lower() in _PARQUET:
+            return _digest_parquet(path)
         schema, batches = _open(path)
         return digest_batches(schema, batches)
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -58,25 +70,147 @@ def digest_table(path: Path) -> TableDigest:
 
 def digest_batches(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> TableDigest:
     """Digest a table that comes in batches of any sizes; see :func:`digest_table`."""
-    types = [_plain_type(each.type) for each in schema]
-    finished: list[list[str]] = [[] for _ in types]
-    open_blocks = [ColumnDigest(kind) for kind in types]
-    rows = filled = 0
-    for piece in _pieces(batches):
-        for number, block in enumerate(open_blocks):
-            block.update(piece.column(number))
-        rows, filled = rows + len(piece), filled + len(piece)
-        if filled == BLOCK:
-            _finish(open_blocks, finished, types)
-            filled = 0
-    if filled:
-        _finish(open_blocks, finished, types)
-    columns = tuple(
-        BlockedColumn(name=name, type=kind, digest=_digest([kind, rows, *blocks]), blocks=tuple(blocks))
-        for name, kind, blocks in zip(schema.names, types, finished, strict=True)
-    )
+    columns = [_Blocks(_plain_type(each.type)) for each in schema]
+    rows = 0
+    for batch in batches:
+        rows += len(batch)
+        for number, column in enumerate(columns):
+            column.add(batch.column(number))
+    return _digest_columns(schema.names, rows, columns)
+
+
+class _Blocks:
+    """The digests of a column's blocks, whatever the chunks in which its rows come."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._open = ColumnDigest(kind)
+        self._room = BLOCK
+        self._finished: list[str] = []
+        self.rows = 0
+
+    def add(self, array: pa.Array) -> None:
+        """The next rows."""
+        start, rows = 0, len(array)
+        most = _rows_at_once(array)
+        while start < rows:
+            piece = array.slice(start, min(self._room, most))
+            self._open.update(piece)
+            start, self._room = start + len(piece), self._room - len(piece)
+            if not self._room:
+                self._finish()
+        self.rows += rows
+
+    def column(self, name: str) -> BlockedColumn:
+        """The column, all of whose rows have come."""
+        if self._room < BLOCK:
+            self._finish()
+        digest = _digest([self._kind, self.rows, *self._finished])
+        return BlockedColumn(name=name, type=self._kind, digest=digest, blocks=tuple(self._finished))
+
+    def _finish(self) -> None:
+        self._finished.append(self._open.value().removeprefix("blake3:"))
+        self._open, self._room = ColumnDigest(self._kind), BLOCK
+
+
+def _rows_at_once(array: pa.Array) -> int:
+    """How many rows may be decoded together: a long text that a dictionary has once may stand in each row.
+
+    Raises:
+        ContentError: A row names an entry that its dictionary does not have.
+    """
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(array.type):
+        return BLOCK
+    check_entries(array)
+    return max(1, min(BLOCK, _DECODED // max(1, longest_text(array.dictionary))))
+
+
+def _digest_columns(names: Sequence[str], rows: int, blocks: Iterable[_Blocks]) -> TableDigest:
+    columns = tuple(each.column(name) for name, each in zip(names, blocks, strict=True))
     whole = _digest([_VERSION, rows, *([column.name, column.digest] for column in columns)])
     return TableDigest(digest=whole, rows=rows, columns=columns)
+
+
+def _digest_parquet(path: Path) -> TableDigest:
+    """Column by column, some at once: a block is hashed by the thread that decoded it, while in its cache.
+
+    That costs less than to decode all columns first, with as many threads, and takes less memory.
+    """
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as source:
+        whole = _open_parquet(source)
+        schema, metadata = whole.schema_arrow, whole.metadata
+        if not _can_be_asked_for(schema.names):
+            return digest_batches(schema, whole.iter_batches(batch_size=BLOCK))
+        options = {"metadata": metadata, "read_dictionary": _repeating(schema, metadata)}
+        count = min(_THREADS, _cores(), len(schema.names))
+        readers = SimpleQueue[Any]()  # one for each thread: they are not made for several
+        for _ in range(count):
+            readers.put(_open_parquet(source, **options))
+
+        def digested(field: pa.Field) -> _Blocks:
+            reader = readers.get()
+            try:
+                return _digest_column(reader, field)
+            finally:
+                readers.put(reader)
+
+        with ThreadPoolExecutor(count) as pool:
+            return _digest_columns(schema.names, metadata.num_rows, pool.map(digested, schema))
+
+
+def _digest_column(reader: pq.ParquetFile, field: pa.Field) -> _Blocks:
+    blocks = _Blocks(_plain_type(field.type))
+    for batch in reader.iter_batches(batch_size=BLOCK, columns=[field.name], use_threads=False):
+        blocks.add(batch.column(0))
+    if blocks.rows != reader.metadata.num_rows:
+        raise ContentError(f"{reader.metadata.num_rows:,} rows are promised and {blocks.rows:,} are there")
+    return blocks
+
+
+def _open_parquet(source: pa.NativeFile, **options: Any) -> pq.ParquetFile:
+    import pyarrow.parquet as pq
+
+    # Buffered ahead, all that was read would be kept to the end.
+    return pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER, **options)
+
+
+def _repeating(schema: pa.Schema, metadata: pq.FileMetaData) -> list[str]:
+    """Columns of texts of which the file has numbers of entries of a dictionary, as far as their size tells.
+
+    To read the numbers and look up all entries of a block at once takes half as long as to read the texts,
+    but needs a module of Arrow that takes long to import.
+    """
+    texts = {field.name for field in schema if is_text(field.type)}
+    if not texts or not metadata.num_row_groups:
+        return []
+    groups = [metadata.row_group(number) for number in (0, metadata.num_row_groups - 1)]
+    found = [
+        groups[0].column(number).path_in_schema
+        for number in range(metadata.num_columns)
+        if all(_has_numbers(group.column(number)) for group in groups)
+    ]
+    found = [name for name in found if name in texts]
+    is_quicker = "pyarrow.compute" in sys.modules or metadata.num_rows * len(found) >= _WORTH
+    return found if is_quicker else []
+
+
+def _has_numbers(chunk: Any) -> bool:
+    return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < _NUMBERS * chunk.num_values)
+
+
+def _can_be_asked_for(names: Sequence[str]) -> bool:
+    """Whether each name stands for one column: a reader takes `a.b` for the field `b` of `a`, too."""
+    known = set(names)
+    within = (accumulate(name.split(".")[:-1], "{}.{}".format) for name in names if "." in name)
+    return 0 < len(known) == len(names) and not any(outer in known for each in within for outer in each)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plain_type(kind: pa.DataType) -> str:
@@ -84,24 +218,6 @@ def _plain_type(kind: pa.DataType) -> str:
     import pyarrow as pa
 
     return str(plain_type(kind.value_type if pa.types.is_dictionary(kind) else kind))
-
-
-def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, cut so that no piece lies in two blocks."""
-    room = BLOCK
-    for batch in batches:
-        start = 0
-        while start < len(batch):
-            piece = batch.slice(start, room)
-            yield piece
-            start += len(piece)
-            room = room - len(piece) or BLOCK
-
-
-def _finish(open_blocks: list[ColumnDigest], finished: list[list[str]], types: list[str]) -> None:
-    for number, kind in enumerate(types):
-        finished[number].append(open_blocks[number].value().removeprefix("blake3:"))
-        open_blocks[number] = ColumnDigest(kind)
 
 
 def _digest(value: list[Any]) -> str:
@@ -112,12 +228,6 @@ def _open(path: Path) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
     import pyarrow as pa
 
     ending = path.suffix.lower()
-    if ending in _PARQUET:
-        import pyarrow.parquet as pq
-
-        # Buffered ahead, all that was read would be kept to the end.
-        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
-        return file.schema_arrow, file.iter_batches(batch_size=BLOCK)
     if ending in _ARROW:
         return _open_arrow(path)
     if ending in _DELIMITERS:
