@@ -17,7 +17,7 @@ from reproof.errors import MaterialError
 HashName = Literal["md5", "md5-dos2unix"]
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_SUSPICIOUS = ("/.", "//", ":", "\\", "\0")
+_SUSPICIOUS = re.compile(r"/\.|//|[:\\\0]")
 #: Devices of Windows, as they are usually written: ordinary names of files elsewhere, but hardly by chance.
 _DEVICE = re.compile(r"(?:^|/)(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9]|LPT[0-9])(?:/|$)")
 _RESERVED = frozenset({".git", ".dvc"})
@@ -135,7 +135,7 @@ def path_problem(path: str) -> str | None:
     """Why a relative path may not be written to; None where it may."""
     if not path:
         return "is empty"
-    if path[0] not in "/." and path[-1] != "/" and not any(each in path for each in _SUSPICIOUS):
+    if path[0] not in "/." and path[-1] != "/" and not _SUSPICIOUS.search(path):
         # the usual case: lists of files are long
         return None if path.islower() or not _DEVICE.search(path) else "names a device"
     if path == ".":
