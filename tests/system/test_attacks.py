@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from attesting import new_key
-from projects import Project, user_environment
+from projects import LIGHT, Project, user_environment
 from reproof.attest import claims
 from reproof.attest.dsse import seal
 from reproof.attest.keys import SigningKey, open_key
@@ -34,7 +34,9 @@ from reproof.workflow.trail import Trail, now, refuse_clock
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("mlflow"), pytest.mark.xdist_group("attacks")]
 
-TRAIN = """
+TRAIN = (
+    LIGHT
+    + """
 import sys
 import mlflow
 
@@ -47,6 +49,7 @@ mlflow.log_artifact("model.txt")
 with mlflow.start_run(nested=True, run_name="inner"):
     mlflow.log_metric("inner", 1.0)
 """
+)
 LATE = """
 import sys
 from mlflow import MlflowClient

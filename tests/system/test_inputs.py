@@ -13,7 +13,7 @@ from typing import Any
 import blake3
 import pytest
 
-from projects import Project
+from projects import LIGHT, Project
 
 RUN = ("run", "--env-manager", "local")
 SWAPS = """
@@ -135,7 +135,8 @@ def test_a_stage_that_varies_and_is_locked_again_silently(plain: Project) -> Non
 def test_what_mlflow_shows_of_the_data_is_its_whole_content(plain: Project) -> None:
     plain.write(
         "train.py",
-        "import mlflow\nopen('data.txt').read()\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1)\n",
+        LIGHT
+        + "import mlflow\nopen('data.txt').read()\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1.0)\n",
     )
     plain.commit()
     plain.reproof(*RUN, "--tracking-uri", "sqlite:///m.db", "--", "python", "train.py", expect=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from projects import Project
+from projects import LIGHT, Project
 
 RUN = ("run", "--env-manager", "local")
 
@@ -142,7 +142,9 @@ def test_an_isolated_run_verifies(plain: Project) -> None:
 
 @pytest.mark.needs("bwrap", "mlflow")
 def test_a_sandbox_logs_to_a_local_store_and_not_to_a_server(plain: Project) -> None:
-    plain.write("train.py", "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1)\n")
+    plain.write(
+        "train.py", LIGHT + "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('a', 1.0)\n"
+    )
     plain.commit()
     words = (*RUN, "--isolation", "bubblewrap")
     store = plain.folder.parent / "store/mlflow.db"

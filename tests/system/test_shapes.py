@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from projects import Project
+from projects import LIGHT, Project
 from reproof.environment.requirements import read_lines
 from reproof.environment.uv import find_uv, uv_environment
 from reproof.model.difference import Outcome
@@ -47,7 +47,9 @@ def main(config):
 
 main()
 """
-LOGGED = """
+LOGGED = (
+    LIGHT
+    + """
 import hydra
 import mlflow
 
@@ -61,6 +63,7 @@ def main(config):
 
 main()
 """
+)
 
 
 def conditions(verdict: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from projects import Project, user_environment
+from projects import LIGHT, Project, user_environment
 from reproof.environment.uv import cache_folder
 from reproof.tracking.installation import find_installation
 from reproof.tracking.template import prepare
@@ -40,7 +40,9 @@ entry_points:
 """
 
 #: Everything at once: parameters, exact numbers, tags, artifacts, a nested run, a metric of the machine.
-FULL = """
+FULL = (
+    LIGHT
+    + """
 import random
 import mlflow
 
@@ -54,10 +56,13 @@ mlflow.log_artifact("model.txt")
 with mlflow.start_run(nested=True, run_name="inner"):
     mlflow.log_metric("inner", 1.0)
 """
+)
 ODD = ["nan", "inf", "-inf", "-0x0.0p+0", "0x0.0000000000001p-1022", "0x1.3333333333334p-2"]
 
 #: Prints all that a store holds, as MLflow's own client reads it.
-READ = """
+READ = (
+    LIGHT
+    + """
 import json, sys
 from mlflow import MlflowClient
 
@@ -78,6 +83,7 @@ for experiment in client.search_experiments():
         })
 print(json.dumps(found))
 """
+)
 
 
 def runs_in(project: Project, uri: str, python: Path | str = sys.executable) -> list[dict[str, Any]]:
@@ -228,7 +234,9 @@ def test_verdicts_are_added_and_nothing_is_overwritten(recorded: Project) -> Non
     assert recorded.records()[0].read_bytes() == record
 
 
-REGISTERING = """
+REGISTERING = (
+    LIGHT
+    + """
 import time
 import mlflow
 from mlflow import MlflowClient
@@ -242,6 +250,7 @@ client.create_experiment(f"another {{time.time_ns()}}")
 client.create_registered_model(f"model {{time.time_ns()}}")
 client.log_metric(client.create_run("0").info.run_id, "other", 1.0)
 """
+)
 
 
 def test_fixed_addresses_lead_a_rerun_to_the_rooms_own_store(
@@ -297,14 +306,16 @@ def test_code_without_mlflow(make_project: Callable[..., Project], store: Path) 
 
 
 FAILING = {
-    "left_open": "import os, mlflow\nmlflow.log_metric('loss', 1)\nos._exit(3)\n",
-    "closed_at_exit": "import sys, mlflow\nmlflow.log_metric('loss', 1)\nsys.exit(3)\n",
-    "closed_by_the_code": "import sys, mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('loss', 1)\nsys.exit(3)\n",
+    "left_open": "import os, mlflow\nmlflow.log_metric('loss', 1.0)\nos._exit(3)\n",
+    "closed_at_exit": "import sys, mlflow\nmlflow.log_metric('loss', 1.0)\nsys.exit(3)\n",
+    "closed_by_the_code": "import sys, mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('loss', 1.0)\nsys.exit(3)\n",
 }
 
 
 def test_code_that_fails(make_project: Callable[..., Project], store: Path) -> None:
-    project = make_project({f"{name}.py": text for name, text in FAILING.items()} | {".gitignore": IGNORED})
+    project = make_project(
+        {f"{name}.py": LIGHT + text for name, text in FAILING.items()} | {".gitignore": IGNORED}
+    )
     project.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}"
     for name in FAILING:
         project.reproof("run", *LOCAL, "--run-name", name, "--", "python", f"{name}.py", expect=3)
@@ -319,7 +330,7 @@ def test_code_that_fails(make_project: Callable[..., Project], store: Path) -> N
 # MLflow 2 in the project, MLflow 3 beside reproof ---------------------------------------------------------
 
 
-LOGGING = "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('loss', 0.5)\n"
+LOGGING = LIGHT + "import mlflow\nwith mlflow.start_run():\n    mlflow.log_metric('loss', 0.5)\n"
 
 
 def test_a_store_of_mlflow_2_stays_one(make_project: Callable[..., Project], mlflow2: Path) -> None:

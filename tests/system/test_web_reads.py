@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from projects import Project
+from projects import LIGHT, Project
 from servers import MLflowServer
 
 RUN = ("run", "--env-manager", "local", "--", "python", "train.py")
@@ -110,13 +110,16 @@ def test_an_address_that_changes_under_the_run_is_told(plain: Project, site: Sit
     assert (found["name"], found["digests"]["sha256"]) == (name, hashlib.sha256(b"1").hexdigest())
 
 
-LOGS = """
+LOGS = (
+    LIGHT
+    + """
 import mlflow
 with mlflow.start_run():
-    mlflow.log_metric("a", 1)
+    mlflow.log_metric("a", 1.0)
     mlflow.log_text("hello", "note.txt")
     mlflow.get_run(mlflow.active_run().info.run_id)
 """
+)
 
 
 @pytest.mark.slow
