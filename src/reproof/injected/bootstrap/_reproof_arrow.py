@@ -117,7 +117,7 @@ def _is_stored(source, filesystem):
             return str(filesystem or paths[0]).partition("://")[0] in _ADDRESSES
         return _unwrapped(filesystem, "")[0] is not None
     except Exception as error:
-        lines.failed("objects", repr(error))
+        _failed(error)
         return False
 
 
@@ -155,7 +155,12 @@ def _note(find, opened=None):
             else:
                 _ask(new, where)
     except Exception as error:
-        lines.failed("objects", repr(error))
+        _failed(error)
+
+
+def _failed(error):
+    # What Arrow says may hold an address, and that a secret.
+    lines.failed("objects", "Arrow could not be asked for a version: %s" % type(error).__name__)
 
 
 def _unwrapped(filesystem, path):
@@ -237,7 +242,7 @@ def _answers(keys):
                 answers[key] = _open(*_noted[key][:2])
             except Exception as error:
                 waiting.clear()  # nobody waits long for a store that does not answer
-                lines.failed("objects", repr(error))
+                _failed(error)
 
     workers = []
     if len(keys) > 1:
@@ -290,4 +295,4 @@ def _ask_again():
         if unknown:
             lines.failed("objects", "whether %d stayed what they were cannot be known" % unknown)
     except Exception as error:
-        lines.failed("objects", repr(error))
+        _failed(error)
