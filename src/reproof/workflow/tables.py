@@ -8,6 +8,7 @@ again for content whose digest is known.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -123,7 +124,12 @@ def _ask(paths: list[str], size: int) -> list[_Answer]:
     lines = b"".join(msgspec.json.encode(path) + b"\n" for path in paths)
     try:
         done = subprocess.run(  # our own interpreter
-            command, input=lines, capture_output=True, check=False, timeout=_PATIENCE + size / _SLOWEST
+            command,
+            input=lines,
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE + size / _SLOWEST,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # its threads would only spin
         )
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
