@@ -44,12 +44,19 @@ def unequal_rows(one: pa.Array, two: pa.Array, tolerance: Tolerance, into: Dista
 
 
 def row_hashes(array: pa.Array) -> np.ndarray:
-    """A 64-bit hash of each row's value; equal for equal values, and for nothing else but by accident."""
+    """A 64-bit hash of each row's value; equal for equal values, and for nothing else but by accident.
+
+    Returns:
+        uint64, as long as the array; those of other chunks, offsets or dictionaries of one value are equal.
+
+    Raises:
+        ContentError: The type is not known here, or nested too deeply.
+    """
     return _hashes(bare(array), 0)
 
 
 def mixed(hashes: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014), on each number."""
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014), on each number of an array of uint64 of any shape."""
     import numpy as np
 
     found: np.ndarray = hashes + np.uint64(_PRIME)
