@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from projects import Project
+from projects import LIGHT, Project
 from reproof.base.digesting import digest_file
 from reproof.errors import MaterialError
 from reproof.workflow.pipeline.places import remove_outs
@@ -398,9 +398,9 @@ def test_steps_of_an_mlproject_are_runs_below_the_whole(
         {
             "MLproject": "name: steps\nentry_points:\n  main: {command: python main.py}\n"
             "  one: {parameters: {x: float}, command: 'python step.py {x}'}\n",
-            "main.py": "import mlflow\nwith mlflow.start_run():\n"
+            "main.py": f"{LIGHT}import mlflow\nwith mlflow.start_run():\n"
             "    mlflow.projects.run('.', entry_point='one', parameters={'x': 3}, env_manager='local')\n",
-            "step.py": "import sys, mlflow\nwith mlflow.start_run():\n"
+            "step.py": f"{LIGHT}import sys, mlflow\nwith mlflow.start_run():\n"
             "    mlflow.log_metric('value', float(sys.argv[1]) * 2)\n",
             ".gitignore": "mlflow.db\nmlruns\n",
         }
