@@ -110,14 +110,56 @@ def test_src_layout_click_and_requirements_without_pins(
     assert {"metric:loss", "metric:odd", "parameter:factor"} <= subjects
 
 
-def test_mlflow_2_and_arguments_that_only_the_user_knows(
-    local: Callable[..., Project], mlflow2: Path
-) -> None:
-    project = local({"train.py": SCRIPT}, mlflow2)
-    wanted = run(project, "python train.py 0.5")
-    given = project.verify(wanted, "--no-log", "--", "python", "train.py", "0.5", expect=0)
-    assert given["word"] == "reconstructed"
-    assert any(each["subject"] == "mlflow/artifacts/facts.json" for each in given["differences"])
+#: A script with argparse in an active environment, data that Git ignores, and MLflow 2 with its folder `mlruns`.
+WINE = {
+    "train.py": LIGHT
+    + """
+import argparse
+import mlflow
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--data", default="data/rows.csv")
+parser.add_argument("--rate", type=float, default=0.1)
+args = parser.parse_args()
+mlflow.set_experiment("wine")
+rows = [float(line) for line in open(args.data)]
+with mlflow.start_run() as run:
+    mlflow.log_params(vars(args))
+    mlflow.log_metric("loss", sum(rows) * args.rate)
+    mlflow.log_dict({"weight": rows[0] * args.rate}, "model/weight.json")
+""",
+    ".gitignore": "data/\nmlruns/\n.reproof/\n",
+}
+
+
+def test_mlflow_2_with_scripts_and_its_folder(local: Callable[..., Project], mlflow2: Path) -> None:
+    """A run of old, then a recorded one: its data, its model, a change of its code."""
+    project = local(WINE, mlflow2)
+    del project.env["MLFLOW_TRACKING_URI"]
+    project.write("data/rows.csv", "1\n2\n5\n")
+    project.shell("python train.py --rate 0.2")
+    old = next(project.folder.glob("mlruns/*/*/params")).parent
+    verdict = project.verify(old.name, "--data", "data/rows.csv", "--no-log", expect=0)
+    assert verdict["word"] == "reconstructed"
+
+    project.write("data/rows.csv", "1\n2\n6\n")
+    said = project.reproof("run", "--", "python", "train.py", "--rate", "0.3", expect=0).err
+    assert "`reproof keep data`" in said
+    run = next(each for each in project.folder.glob("mlruns/*/*/artifacts/model") if each.parents[1] != old)
+    project.write("mlruns/models/weights/meta.yaml", "name: weights\n")
+    facts = f"name: weights\nversion: 1\ncurrent_stage: Production\nsource: {run}\nrun_id: {run.parts[-3]}\n"
+    project.write("mlruns/models/weights/version-1/meta.yaml", facts)
+    assert project.verify(expect=0)["word"] == "repeated"
+    seen = project.reproof("show", "models:/weights/Production", "--output-format", "json", expect=0).json
+    assert (seen["run_id"], seen["verdict"]["word"]) == (run.parts[-3], "repeated")
+    project.reproof("show", str(old / "artifacts/model/weight.json"), expect=1)
+
+    project.write("train.py", WINE["train.py"] + "# the end\n")
+    project.commit()
+    changed = project.reproof("verify", "--code", "HEAD", "--output-format", "github", expect=0).out
+    assert changed.startswith("::notice title=same result%3A")
+    project.write("data/rows.csv", "1\n")
+    assert "`data/rows.csv`" in project.reproof("verify", expect=2).err
 
 
 def test_a_guess_that_does_not_fit_decides_nothing(local: Callable[..., Project]) -> None:
