@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pyarrow
+import pyarrow as pa
 import pytest
 
 from reproof.model.observation import Stored
@@ -67,7 +67,7 @@ def host() -> Iterator[str]:
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    pq.write_table(pyarrow.table({"a": [1, 2]}), buffer)
+    pq.write_table(pa.table({"a": [1, 2]}), buffer)
     kind = type("Handler", (Handler,), {"body": buffer.getvalue()})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -76,7 +76,7 @@ def host() -> Iterator[str]:
 
 
 def run(place: Any, host: str, code: str) -> Any:
-    theirs = str(Path(pyarrow.__path__[0]).parent)
+    theirs = str(Path(pa.__path__[0]).parent)
     told = place.run(START.format(theirs=theirs, host=host) + code, AWS_EC2_METADATA_DISABLED="true")
     assert "Traceback" not in told.stderr, told.stderr
     assert told.status in (
