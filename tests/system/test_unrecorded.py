@@ -203,6 +203,19 @@ def test_options_of_records_are_refused(local: Callable[..., Project]) -> None:
     assert "the commit has no script `other.py`" in failed.err
 
 
+def test_a_run_that_failed_is_given_its_data(local: Callable[..., Project]) -> None:
+    source = SCRIPT.replace("float(sys.argv[1])", "float(open('data/rows.txt').read())") + "    sys.exit(3)\n"
+    project = local({"train.py": source, ".gitignore": "data/\nmlflow.db\nartifacts/\n"})
+    project.write("data/rows.txt", "2\n")
+    project.shell("python train.py", check=False)
+    wanted = ask(project, "SELECT run_uuid FROM runs")
+    (project.folder / "data/rows.txt").rename(project.folder.parent / "rows.txt")
+    failed = project.reproof("verify", wanted, expect=2)
+    assert "the run reads `data/rows.txt`, and neither Git nor DVC has it" in failed.err
+    verdict = project.verify(wanted, "--no-log", "--data", "data/rows.txt=../rows.txt", expect=0)
+    assert verdict["word"] == "reconstructed"
+
+
 @pytest.mark.needs("dvc")
 def test_data_of_dvc_comes_from_its_cache(local: Callable[..., Project]) -> None:
     source = SCRIPT.replace("float(sys.argv[1])", "sum(map(float, open('data/rows.txt')))")

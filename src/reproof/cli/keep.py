@@ -17,11 +17,12 @@ def command(paths: tuple[Path, ...], *, terminal: Terminal) -> int:
 
     A run that reads them can then be re-created without them, also one that was recorded before.
     """
+    from reproof.report.numbers import count_text
     from reproof.workflow.store_care import keep
 
     with terminal.console() as console:
         for path in paths:
             kept = keep(path, console.emit)
-            what = f", {kept.files:,} files" if kept.kind == "directory" else ""
+            what = f", {count_text(kept.files, 'file')}" if kept.kind == "directory" else ""
             click.echo(f"kept {kept.name}  blake3:{kept.blake3[:8]}{what}, {kept.size:,} bytes")
     return 0

@@ -123,7 +123,8 @@ def _build(request: EnvironmentRequest, folder: Path, key: str, emit: Emit) -> E
     except BaseException:
         remove_tree(folder)
         raise
-    done = f"made the environment: {len(environment.distributions)} packages"
+    count = len(environment.distributions)
+    done = f"made the environment: {count} {'package' if count == 1 else 'packages'}"
     emit(Event(kind="finish", subject="environment", message=done))
     return environment
 

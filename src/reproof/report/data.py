@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from reproof.model.data import DataReport, ObjectFault, StoreReport, TrackedData
-from reproof.report.numbers import size_text
+from reproof.report.numbers import count_text, size_text
 from reproof.report.safe import json_document, plain
 from reproof.report.terminal import Paint
 
@@ -49,7 +49,7 @@ def render_store(report: StoreReport, format: str, *, width: int = 100, color: b
 def _item(item: TrackedData, paint: Paint) -> Iterator[str]:
     facts = [plain(item.id[: item.id.find(":") + 9] if item.id else "no id")]
     if item.files is not None:
-        facts.append(f"{item.files:,} files")
+        facts.append(count_text(item.files, "file"))
     if item.size is not None:
         facts.append(size_text(item.size))
     facts.append(f"named in `{plain(item.source)}`")

@@ -26,6 +26,8 @@ from reproof.workflow.unrecorded.inputs import Data, missing_names, put_in
 from reproof.workflow.unrecorded.results import Results
 from reproof.workflow.verify_options import VerifyOptions
 
+# of an error, or of `python -m`: warnings of libraries that do without a module say the same words
+_NO_MODULE = re.compile(r"(?:Error|/python[\d.]*): No module named '?([\w.]+)'?")
 _TRIES = 20  # re-runs, each of which misses another input that ``--data`` then supplies
 
 
@@ -62,7 +64,7 @@ def first_that_runs(room: Room, aim: Aim, case: Case, emit: Emit) -> tuple[Room,
     number = 2 if supplied else 1  # from the second on a room is laid out anew
     for _ in range(_TRIES):
         first = rerun_once(room, aim, number, emit)
-        wanting = _wanting(room, first, case) if case.run.status == "FINISHED" else []
+        wanting = _wanting(room, first, case)  # of a run that failed, too: it may have failed for another reason
         if not wanting:
             break
         for name in wanting:
@@ -104,7 +106,7 @@ def _wanting(room: Room, rerun: Rerun, case: Case) -> list[str]:
         return []
     lines = last_lines(Side(rerun.record, room.store))
     said = "\n".join(lines)
-    module = re.search(r"No module named '?([\w.]+)'?", said)
+    module = _NO_MODULE.search(said)
     if module is not None:
         raise _no_module(module[1], room, case)
     usage = re.search(
