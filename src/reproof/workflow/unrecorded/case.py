@@ -64,7 +64,9 @@ def first_that_runs(room: Room, aim: Aim, case: Case, emit: Emit) -> tuple[Room,
     number = 2 if supplied else 1  # from the second on a room is laid out anew
     for _ in range(_TRIES):
         first = rerun_once(room, aim, number, emit)
-        wanting = _wanting(room, first, case)  # of a run that failed, too: it may have failed for another reason
+        wanting = _wanting(
+            room, first, case
+        )  # of a run that failed, too: it may have failed for another reason
         if not wanting:
             break
         for name in wanting:
