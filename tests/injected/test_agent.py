@@ -53,7 +53,7 @@ with mlflow.start_run(tags={"own": "1"}, description="a note") as run:
     mlflow.log_image(np.zeros((4, 4, 3), dtype=np.uint8), key="k", step=1)
     mlflow.log_table({"a": [1]}, "table.json")
     mlflow.log_table({"a": [2]}, "table.json")
-    data = mlflow.data.from_numpy(np.arange(3), source="https://me:secret@host/x.csv?token=secret", name="ds")
+    data = mlflow.data.from_numpy(np.arange(3), source="https://me:hunter2@host/x.csv?token=hunter2", name="ds")
     mlflow.log_input(data, context="training")
     with mlflow.start_run(nested=True):
         mlflow.log_metric("inner", 1)
@@ -401,7 +401,7 @@ def test_a_server_that_is_not_there_leaves_the_next_run_to_be_ours(child: Child,
     code = """
 import mlflow
 try:
-    mlflow.MlflowClient("http://user:secret@127.0.0.1:9").create_run("0")
+    mlflow.MlflowClient("http://user:hunter2@127.0.0.1:9").create_run("0")
 except Exception:
     pass
 with mlflow.start_run():
@@ -411,7 +411,7 @@ with mlflow.start_run():
     (run,) = of(lines, seen.RunOpened)
     assert run.primary
     assert any("create_run" in line for line in failures(lines))
-    assert b"secret" not in (tmp_path / "observations").read_bytes()
+    assert b"hunter2" not in (tmp_path / "observations").read_bytes()
 
 
 def test_nothing_is_written_without_a_run_of_ours(tmp_path: Path) -> None:

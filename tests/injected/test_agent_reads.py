@@ -52,7 +52,7 @@ try:
 except MlflowException:
     print("as ever")
 try:
-    get("mlflow-artifacts://me:secret@127.0.0.1:9/1/x")
+    get("mlflow-artifacts://me:hunter2@127.0.0.1:9/1/x")
 except Exception:
     print("as ever")
 """
@@ -111,4 +111,4 @@ def test_what_is_read_is_told_with_its_bytes(
     assert registered == ["3"]
     failed = [line.reason for line in lines if isinstance(line, seen.Failed) and "inputs" in line.subject]
     assert failed == [] or all("which run or model is not known" in reason for reason in failed)
-    assert b"secret" not in (tmp_path / "observations").read_bytes()
+    assert b"hunter2" not in (tmp_path / "observations").read_bytes()

@@ -25,7 +25,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store, set_tracking_uri
 
-mlflow.set_tracking_uri("http://user:secret@127.0.0.1:9")
+mlflow.set_tracking_uri("http://user:hunter2@127.0.0.1:9")
 mlflow.set_registry_uri("http://127.0.0.1:9/registry")
 room = mlflow.get_tracking_uri()
 assert mlflow.get_registry_uri() == room
@@ -47,7 +47,7 @@ assert [version.name for version in client.search_model_versions("name='prod'")]
 client.set_registered_model_alias("prod", "best", "1")
 assert client.get_run(run.info.run_id).info.status == "FINISHED"
 
-os.environ["MLFLOW_TRACKING_URI"] = "postgresql://me:secret@db/x"
+os.environ["MLFLOW_TRACKING_URI"] = "postgresql://me:hunter2@db/x"
 assert mlflow.get_tracking_uri() == room
 assert MlflowClient().tracking_uri == room
 experiment = client.create_experiment("elsewhere", artifact_location="s3://bucket/x")
@@ -113,7 +113,7 @@ def test_every_address_leads_into_the_room(
         f"{user}/other": "${PROJECT}/train.py:38",
     }
     assert list(user.iterdir()) == []
-    assert b"secret" not in (tmp_path / "observations").read_bytes()
+    assert b"hunter2" not in (tmp_path / "observations").read_bytes()
     failed = [line for line in lines if isinstance(line, seen.Failed)]
     assert [line.reason for line in failed if "mlflow" in line.subject] == [
         f"the code reached {user}/inputs, outside of the clean room"
