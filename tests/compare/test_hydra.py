@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reproof.compare.hydra import PATHS, STAMPS, kind_of, set_aside
+from reproof.compare.hydra import PATHS, STAMPS, SWEEP_PATHS, kind_of, set_aside
 
 CONFIG = """hydra:
   run:
@@ -31,10 +31,21 @@ def test_which_files_are_hydras() -> None:
         assert kind_of(name, beside) is None
 
 
-def test_paths_of_the_project_are_taken_out_of_three_fields(tmp_path: Path) -> None:
+def test_a_sweep_is_known_by_the_runs_below_it() -> None:
+    beside = frozenset(
+        {"m/now/0/.hydra/hydra.yaml", "m/by/model/a/.hydra/hydra.yaml", "one/.hydra/hydra.yaml"}
+    )
+    for name in ("m/now/multirun.yaml", "m/by/multirun.yaml"):
+        assert kind_of(name, beside) == SWEEP_PATHS
+    for name in ("one/multirun.yaml", "m/now/0/multirun.yaml", "other/multirun.yaml", "m/now/other.yaml"):
+        assert kind_of(name, beside) is None
+
+
+@pytest.mark.parametrize("kind", [PATHS, SWEEP_PATHS])
+def test_paths_of_the_project_are_taken_out_of_three_fields(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "hydra.yaml"
     path.write_text(CONFIG)
-    assert set_aside(path, PATHS, lambda text: text.replace("NOW", "{time}"))
+    assert set_aside(path, kind, lambda text: text.replace("NOW", "{time}"))
     left = path.read_text().splitlines()
     changed = [line.strip() for line in left if "{project}" in line]
     assert changed == [

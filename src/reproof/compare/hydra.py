@@ -1,8 +1,9 @@
 """What hydra writes beside a program's own files: the paths of the project, and the times in its log.
 
 Only where hydra itself writes them, in its own form: ``runtime.cwd``, ``runtime.output_dir`` and the ``path`` of
-configuration sources in ``.hydra/hydra.yaml``, and the time at the start of lines in logs beside ``.hydra``
-(its default format: https://hydra.cc/docs/configure_hydra/logging/).
+configuration sources in ``.hydra/hydra.yaml`` and in the ``multirun.yaml`` above them
+(https://hydra.cc/docs/tutorials/basic/running_your_app/multi-run/), and the time at the start of lines in logs beside
+``.hydra`` (its default format: https://hydra.cc/docs/configure_hydra/logging/).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ _STAMP = re.compile(rb"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\](?=\[)", re.MULT
 _LARGEST = 64 << 20
 
 PATHS = "paths of the project in .hydra/hydra.yaml"
+SWEEP_PATHS = "paths of the project in multirun.yaml"
 STAMPS = "times of lines in a log of hydra"
 
 
 def kind_of(name: str, beside: frozenset[str]) -> str | None:
-    """What there is to be set aside in a file: PATHS, STAMPS or None.
+    """What there is to be set aside in a file: PATHS, SWEEP_PATHS, STAMPS or None.
 
     Args:
         name: Of the file, as recorded.
@@ -30,9 +32,20 @@ def kind_of(name: str, beside: frozenset[str]) -> str | None:
     path = PurePosixPath(name)
     if path.parts[-2:] == (".hydra", "hydra.yaml"):
         return PATHS
+    if path.name == "multirun.yaml" and _is_sweep(path.parent, beside):
+        return SWEEP_PATHS
     if path.suffix == ".log" and str(path.parent / ".hydra" / "hydra.yaml") in beside:
         return STAMPS
     return None
+
+
+def _is_sweep(folder: PurePosixPath, beside: frozenset[str]) -> bool:
+    """Whether a run of hydra wrote below a folder: its programs have their ``.hydra`` in folders of their own."""
+    return any(
+        PurePosixPath(name).parts[-2:] == (".hydra", "hydra.yaml")
+        and folder in PurePosixPath(name).parents[2:]
+        for name in beside
+    )
 
 
 def set_aside(path: Path, kind: str, timeless: Callable[[str], str]) -> bool:
