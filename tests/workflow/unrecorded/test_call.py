@@ -108,6 +108,37 @@ def test_arguments_that_nobody_knows(tree: Tree) -> None:
     assert call.command == ("python", "train.py", "--rate=$(id); rm")  # one word, no shell
 
 
+SCRIPTS = '[project.scripts]\nfit = "flows.cli:main"\n'
+
+
+@pytest.mark.parametrize(("folder", "module"), [("", "src/flows/cli.py"), ("sub", "flows/cli/__init__.py")])
+def test_a_console_script_of_the_commit(tree: Tree, folder: str, module: str) -> None:
+    source = "@click.option('--rate', default=1.0)\ndef main(rate): ..."
+    top = tree({f"{folder}/pyproject.toml".lstrip("/"): SCRIPTS, f"{folder}/{module}".lstrip("/"): source})
+    call = find_call(run("/home/someone/.venv/bin/fit", parameters={"rate": "0.5"}), top, None, ())
+    assert (call.command, call.subdirectory, call.certain) == (("fit", "--rate=0.5"), folder, False)
+    assert "`flows.cli`" in (call.assumed[0].note or "")
+
+
+def test_a_console_script_with_commands_is_named_in_the_hint(tree: Tree) -> None:
+    top = tree({"pyproject.toml": SCRIPTS, "flows/cli.py": "@click.group()\ndef main(): ..."})
+    with pytest.raises(MissingError, match=r"`flows/cli.py` has commands") as caught:
+        find_call(run("/env/bin/fit"), top, None, ())
+    assert "`-- fit train`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["/env/bin/other", "fit", "/home/fit"])
+def test_what_is_no_console_script_of_the_commit(tree: Tree, name: str) -> None:
+    with pytest.raises(MissingError, match="the commit has no script") as caught:
+        find_call(
+            run(name),
+            tree({"pyproject.toml": SCRIPTS, "flows/__init__.py": "", "flows/cli.py": ""}),
+            None,
+            (),
+        )
+    assert "`--entry-point flows/cli.py`" in (caught.value.hint or "")
+
+
 PROJECT = """
 entry_points:
   main:

@@ -17,6 +17,7 @@ import msgspec
 from reproof.base import git
 from reproof.errors import MissingError, UsageError
 from reproof.model.verdict import Condition
+from reproof.project.console_scripts import read_console_scripts
 from reproof.project.hydra_config import overrides, read_main
 from reproof.project.mlproject import EntryPoint, MLProject, read_mlproject
 from reproof.project.script_options import ScriptOptions, read_options, words_for
@@ -26,6 +27,7 @@ _NAME = "mlflow.source.name"
 _OPTIONS = "parameters of the run that are options of the script"
 _OVERRIDES = "parameters of the run that hydra's configuration in the commit has with other values"
 _HINT = "pass `--entry-point train.py`, or the whole command after `--`"
+_NEVER_STARTED = ("__init__.py", "conftest.py", "setup.py")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,8 @@ def find_call(run: Run, top: Path, entry_point: str | None, command: tuple[str, 
         if not wanted.endswith(".py"):
             raise _no_entry_point(wanted, project, named=entry_point is not None)
         return _of_script(run, wanted, top, names, named=entry_point is not None)
-    return _of_script(run, run.tags.get(_NAME, ""), top, names, named=False)
+    name = run.tags.get(_NAME, "")
+    return _of_console_script(run, name, top, names) or _of_script(run, name, top, names, named=False)
 
 
 def _project_folder(run: Run, names: Iterable[str]) -> str | None:
@@ -185,15 +188,9 @@ def _of_script(run: Run, name: str, top: Path, names: list[str], *, named: bool)
     if main is not None and not options.options:
         words, note = overrides(main, top / script, top, run.parameters)[0], _OVERRIDES
     else:
-        words, note = _arguments(run, script, options), _OPTIONS
+        words, note = _arguments(run, script, f"python {script}", options), _OPTIONS
     told = "`--entry-point`" if named else f"the run names `{name}`"
-    assumed = [Condition("assumed entry point", f"`{script}`", told)]
-    if words:
-        said = shlex.join(words)
-        assumed.append(Condition("assumed arguments", f"`{said}`", note))
-    else:
-        more = "; it reads sys.argv" if options.raw else ""
-        assumed.append(Condition("assumed arguments", "none", f"MLflow does not keep the command line{more}"))
+    assumed = [Condition("assumed entry point", f"`{script}`", told), _assumed_words(words, options, note)]
     program, paths = _program(script, folder, source, names)
     if paths:
         shown = ":".join(paths)
@@ -202,6 +199,52 @@ def _of_script(run: Run, name: str, top: Path, names: list[str], *, named: bool)
         )
         program = ["env", f"PYTHONPATH={shown}", *program]
     return Call(subdirectory=folder, command=(*program, *words), assumed=tuple(assumed))
+
+
+def _assumed_words(words: list[str], options: ScriptOptions, note: str) -> Condition:
+    if words:
+        return Condition("assumed arguments", f"`{shlex.join(words)}`", note)
+    more = "; it reads sys.argv" if options.raw else ""
+    return Condition("assumed arguments", "none", f"MLflow does not keep the command line{more}")
+
+
+def _of_console_script(run: Run, name: str, top: Path, names: list[str]) -> Call | None:
+    """The call of a program that the commit's own project installs; None where it declares none of that name."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    program = path.name.removesuffix(".exe")
+    if not path.is_absolute() or path.parent.name.lower() not in ("bin", "scripts"):
+        return None
+    folders = {
+        str(PurePosixPath(each).parent)
+        for each in names
+        if each.rpartition("/")[2] in ("pyproject.toml", "setup.cfg")
+    }
+    found = {each: read_console_scripts(top / each).get(program) for each in folders}
+    declared = sorted((each, module) for each, module in found.items() if module)
+    if len(declared) != 1:
+        return None
+    folder, module = declared[0]
+    script = _module_file(folder, module, names)
+    source = (
+        "" if (top / script).is_symlink() else (top / script).read_text("utf-8", "replace") if script else ""
+    )
+    options = read_options(source)
+    words = _arguments(run, script or module, program, options)
+    told = f"`{module}`, as the commit declares it; the run names `{name}`"
+    assumed = (
+        Condition("assumed entry point", f"`{program}`", told),
+        _assumed_words(words, options, _OPTIONS),
+    )
+    return Call(subdirectory="" if folder == "." else folder, command=(program, *words), assumed=assumed)
+
+
+def _module_file(folder: str, module: str, names: list[str]) -> str:
+    """The file of a module of the project in `folder`, flat or below ``src``; empty where the commit has none."""
+    place = module.replace(".", "/")
+    tails = [f"{root}{place}{end}" for root in ("src/", "") for end in (".py", "/__init__.py")]
+    return next(
+        (each for each in (os.path.normpath(f"{folder}/{tail}") for tail in tails) if each in names), ""
+    )
 
 
 def _locate(name: str, names: list[str]) -> tuple[str, str]:
@@ -228,23 +271,25 @@ def _locate(name: str, names: list[str]) -> tuple[str, str]:
                 details=[("are", some)],
                 hint=_HINT,
             )
-    usual = [each for each in scripts if each.rpartition("/")[2] in ("train.py", "main.py")] or scripts
+    likely = [each for each in scripts if each.rpartition("/")[2] in ("train.py", "main.py")]
+    usual = likely or [each for each in scripts if each.rpartition("/")[2] not in _NEVER_STARTED]
     raise MissingError(
         "command",
         f"what was run is not known: the commit has no script `{name}`"
         if name
         else "the run names no script",
         details=[("scripts", ", ".join(f"`{each}`" for each in usual[:5]) or "none")],
-        hint=_HINT,
+        hint=f"pass `--entry-point {usual[0]}`, or the whole command after `--`" if usual else _HINT,
     )
 
 
-def _arguments(run: Run, script: str, options: ScriptOptions) -> list[str]:
+def _arguments(run: Run, script: str, started: str, options: ScriptOptions) -> list[str]:
+    """The words after the program, which is `started` like this."""
     if options.commands:
         raise MissingError(
             "command",
             f"the arguments are not known: `{script}` has commands, and MLflow does not keep the command line",
-            hint=f"give the whole command after `--`, as in `-- python {script} train`",
+            hint=f"give the whole command after `--`, as in `-- {started} train`",
         )
     words, _, lacking = words_for(options, run.parameters)
     if lacking:
@@ -252,7 +297,7 @@ def _arguments(run: Run, script: str, options: ScriptOptions) -> list[str]:
             "command",
             f"the arguments are not known: `{script}` needs {', '.join(f'`{each}`' for each in lacking)}, and the run "
             "has no such parameter",
-            hint=f"give the whole command after `--`, as in `-- python {script} ...`",
+            hint=f"give the whole command after `--`, as in `-- {started} ...`",
         )
     return words
 
